@@ -1,0 +1,96 @@
+/* Typed records: what a run tells the world. Rooms emit them into a sink they are given and know nothing of
+ * tables, JSON or databases; sim/output turns them into those. All times are int64 ns of simulated time,
+ * durations too. Strings belong to the emitter and live as long as the run. */
+#ifndef SIM_BASE_RECORD_H
+#define SIM_BASE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RECORD_TIERS_MAX = 12, RECORD_LINKS_MAX = 64 };
+
+/* Where a request's time went; the sum over causes is exactly its E2E. */
+enum cause {
+    CAUSE_QUEUE,   /* waiting for a place in the batch */
+    CAUSE_PREFILL, /* in steps that compute its prompt (the first token's step included) */
+    CAUSE_DECODE,  /* in steps that produce its further tokens */
+    CAUSE_LOAD,    /* waiting for its blocks from lower tiers; split by tier in load_tier_ns */
+    CAUSE_STALL,   /* waiting for HBM blocks that are still leaving */
+    CAUSE_SWAP,    /* preempted, being swapped out or in */
+    CAUSE_PREEMPT, /* preempted, waiting to be scheduled again */
+    CAUSE_COUNT
+};
+const char *cause_name(enum cause cause);
+
+enum request_end { REQUEST_FINISHED, REQUEST_REJECTED };
+
+/* One request, at its end. */
+struct request_record {
+    uint64_t id;
+    uint64_t session;
+    uint32_t tenant, turn;
+    uint16_t instance;
+    enum request_end end;
+    int64_t arrival_ns, first_token_ns, end_ns; /* absolute; first_token_ns is 0 when rejected */
+    uint32_t prompt_tokens, output_tokens;
+    uint32_t preemptions;
+    uint64_t hit_tokens[RECORD_TIERS_MAX]; /* prompt tokens read from tier t instead of computed, HBM included */
+    uint64_t recomputed_tokens;            /* computed though a tier held them at look-up, or again after preemption */
+    uint64_t computed_tokens;              /* prompt tokens computed, each counted as often as it was computed */
+    int64_t cause_ns[CAUSE_COUNT];
+    int64_t load_tier_ns[RECORD_TIERS_MAX]; /* sums to cause_ns[CAUSE_LOAD] */
+    int8_t slowest_tier;                    /* the lowest tier it loaded from; -1: none */
+};
+
+/* One run of equal steps of an instance (only when output.runs is on). */
+struct run_record {
+    uint16_t instance;
+    int64_t start_ns, end_ns;
+    uint32_t steps, decode_sequences, prefill_tokens;
+};
+
+/* One transfer between tiers (only when output.transfers is on). */
+struct transfer_record {
+    uint16_t instance;
+    uint8_t from_tier, to_tier;
+    int64_t submitted_ns, started_ns, end_ns;
+    uint64_t bytes;
+    uint32_t blocks;
+};
+
+/* Totals of a directed link or device at the end of a run. */
+struct link_record {
+    const char *name;
+    double peak_bytes_per_s;
+    uint64_t bytes;
+    int64_t busy_ns; /* at least one flow in progress */
+};
+
+/* Totals of a tier at the end of a run. */
+struct tier_record {
+    const char *name;
+    uint32_t tier;
+    uint64_t capacity_bytes, peak_used_bytes, written_bytes, read_bytes;
+    uint64_t inserted_blocks, evicted_blocks;
+};
+
+/* Totals of an instance at the end of a run. */
+struct instance_record {
+    uint16_t instance;
+    int64_t busy_ns;
+    uint64_t steps, runs;
+    double model_bytes, model_flops; /* moved and computed by its steps, all ranks */
+};
+
+/* Receives records. A NULL hook takes nothing. `self` is handed back. */
+struct sink {
+    void *self;
+    void (*request)(void *self, const struct request_record *record);
+    void (*run)(void *self, const struct run_record *record);
+    void (*transfer)(void *self, const struct transfer_record *record);
+    void (*link)(void *self, const struct link_record *record);
+    void (*tier)(void *self, const struct tier_record *record);
+    void (*instance)(void *self, const struct instance_record *record);
+};
+
+#endif
