@@ -1,0 +1,62 @@
+/* What a node is made of, and what tiers a scenario adds: option tables. A stranger adds a tier here, in YAML:
+ * a device with its links and a path to what is above it. */
+#ifndef SIM_MEMORY_TOPOLOGY_H
+#define SIM_MEMORY_TOPOLOGY_H
+
+#include "sim/base/option.h"
+#include "sim/memory/network.h"
+
+enum scope { SCOPE_GPU, SCOPE_SOCKET, SCOPE_NODE, SCOPE_POD, SCOPE_INSTANCE };
+
+/* A link as it stands in a node file: struct link_options (network.h) repeated per `scope`. One of scope gpu serves an
+ * instance's tp ranks in lock-step: tp times the bandwidth, descriptors of block_bytes/tp each. */
+struct node_link {
+    const char *name;
+    int scope;
+    struct link_options link;
+};
+/* How bytes get from one tier to another: `via` names links in order, each "name" (direction by the path: towards HBM reads, away
+ * writes) or "name:read" / "name:write". A link that is crossed twice is named twice. */
+struct node_path {
+    const char *from, *to;
+    struct place at;
+    struct list via;    /* const char * */
+    bool promotes;      /* blocks read on this path stay in the tiers it is staged through */
+};
+/* configs/nodes/NAME.yaml */
+struct node_options {
+    const char *name, *description;
+    const char *gpu;    /* configs/hardware */
+    int64_t gpus, sockets;
+    struct list links;  /* struct node_link */
+    struct list paths;  /* struct node_path */
+};
+extern const struct option node_options_table[];
+
+enum write_rule { WRITE_NONE, WRITE_FILL, WRITE_COMPLETION, WRITE_EVICTION };
+
+/* One tier of a scenario. */
+struct tier_options {
+    const char *name;        /* hbm, dram, ssd, flash, object, peer or a name of your own */
+    struct place at;
+    const char *device;      /* what it is bought as, for prices and wear; default: the name */
+    int scope;               /* instance, node, pod */
+    double capacity_bytes;   /* of one such tier; hbm: 0 = what the GPUs leave */
+    const struct node *evict;/* policy name, or {name: ..., its options} */
+    struct place evict_at;
+    int write;               /* enum write_rule: when blocks come here */
+    const char *write_from;  /* tier they come from; default hbm (fill, completion) or the tier above (eviction) */
+    double format_ratio;     /* bytes here / bytes in HBM (compressed formats); 1 */
+    double codec_bytes_per_s;/* speed of the codec on HBM-side bytes; 0: free */
+    /* wear, for devices that wear out */
+    double endurance_dwpd;   /* drive writes a day over its life; 0: does not wear */
+    /* filled by hierarchy_create */
+    const void *policy_options;
+};
+extern const struct option tier_options_table[];
+
+/* Checks names, scopes and that each tier has the paths its rules need: a path with no link, a tier with no path to
+ * HBM, an unknown link are errors at their place. */
+int topology_check(const struct node_options *node, const struct list *tiers, struct error *err);
+
+#endif
