@@ -3,6 +3,7 @@
 #ifndef SIM_MEMORY_TOPOLOGY_H
 #define SIM_MEMORY_TOPOLOGY_H
 
+#include "policies/evict.h"
 #include "sim/base/option.h"
 #include "sim/memory/network.h"
 
@@ -50,8 +51,9 @@ struct tier_options {
     double codec_bytes_per_s;/* speed of the codec on HBM-side bytes; 0: free */
     /* wear, for devices that wear out */
     double endurance_dwpd;   /* drive writes a day over its life; 0: does not wear */
-    /* filled by hierarchy_create */
-    const void *policy_options;
+    /* Resolved from `evict` by sim/cli (policy_resolve), since rooms below do not read YAML. */
+    const struct evict_policy *evict_policy;
+    const void *evict_options;
 };
 extern const struct option tier_options_table[];
 

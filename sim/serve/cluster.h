@@ -6,6 +6,9 @@
 #define SIM_SERVE_CLUSTER_H
 
 #include "models/step.h"
+#include "policies/batch.h"
+#include "policies/reuse.h"
+#include "policies/route.h"
 #include "sim/base/record.h"
 #include "sim/memory/topology.h"
 #include "sim/workload/workload.h"
@@ -23,6 +26,7 @@ struct serve_options {
     int preemption;                /* enum preemption */
     const struct node *batch, *route, *reuse; /* policies: NAME or {name: NAME, its options} */
     struct place batch_at, route_at, reuse_at;
+    int64_t max_context_tokens;    /* longer requests are rejected; 0: the architecture's */
     double route_snapshot_age_s;   /* the router's view is this old at most; 0: exact */
     double request_overhead_s;     /* host time a request before it can be scheduled; negative: the engine profile's */
 };
@@ -34,6 +38,11 @@ struct cluster_setup {
     const struct arch *arch;
     const struct engine_profile *engine;       /* NULL: no host work a request */
     const struct connector_profile *connector; /* NULL: none */
+    /* Policies, resolved from the serve section's nodes by sim/cli (policy_resolve); options may be NULL when the policy has none. */
+    const struct batch_policy *batch;
+    const struct route_policy *route;
+    const struct reuse_policy *reuse;
+    const void *batch_options, *route_options, *reuse_options;
     enum dtype kv_dtype;
     int64_t tp;
     const struct node_options *node;
@@ -45,7 +54,6 @@ struct cluster_setup {
     bool audit;                                /* slow checks at every boundary */
     bool record_runs, record_transfers;
     sim_time stop_after_ns;                    /* no request that arrives later is taken; SIM_NEVER: the whole stream */
-    const struct evict_policy *hbm_default;    /* NULL: lru */
     struct sink *sink;
     /* Progress, for people: called now and then. NULL: not. Returning false ends the run at once (its result is marked). */
     bool (*progress)(void *self, sim_time now, uint64_t finished);
