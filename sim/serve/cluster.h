@@ -25,10 +25,9 @@ struct serve_options {
     double kv_capacity_bytes;      /* an instance: given instead of computed; 0: computed */
     int preemption;                /* enum preemption */
     const struct node *batch, *route, *reuse; /* policies: NAME or {name: NAME, its options} */
-    struct place batch_at, route_at, reuse_at;
     int64_t max_context_tokens;    /* longer requests are rejected; 0: the architecture's */
     double route_snapshot_age_s;   /* the router's view is this old at most; 0: exact */
-    double request_overhead_s;     /* host time a request before it can be scheduled; negative: the engine profile's */
+    double request_overhead_s;     /* host time a request before it can be scheduled, beside the engine profile's */
 };
 extern const struct option serve_options_table[];
 

@@ -1,0 +1,192 @@
+#include "sim/serve/cluster.h"
+
+#include <stdlib.h>
+
+#include "sim/serve/router.h"
+#include "sim/serve/timers.h"
+
+struct cluster {
+    struct fleet fleet;
+    struct router router;
+    struct instance *instances;
+    struct timers timers;
+    struct request_spec next;  /* the stream's next request */
+    bool more;
+    uint32_t arrival_source, timer_source;
+    uint64_t since_progress;
+};
+
+static void deliver(struct cluster *cluster, const struct request_spec *spec, sim_time now) {
+    struct fleet *fleet = &cluster->fleet;
+    if (fleet->result->arrived++ == 0) fleet->result->first_arrival_ns = spec->arrival_ns;
+    uint32_t chosen = router_choose(&cluster->router, spec, now);
+    if (fleet->wait_request_ns == 0)
+        instance_enqueue(&cluster->instances[chosen], spec, now);
+    else
+        timers_set(&cluster->timers, now + fleet->wait_request_ns, spec, (int32_t)chosen);
+    engine_set(fleet->engine, cluster->timer_source, timers_next(&cluster->timers));
+}
+
+static void read_next(struct cluster *cluster) {
+    cluster->more = workload_next(cluster->fleet.setup->workload, &cluster->next) &&
+                    cluster->next.arrival_ns <= cluster->fleet.setup->stop_after_ns;
+    engine_set(cluster->fleet.engine, cluster->arrival_source, cluster->more ? cluster->next.arrival_ns : SIM_NEVER);
+}
+
+static void arrivals_fire(void *self, sim_time now) {
+    struct cluster *cluster = self;
+    struct request_spec spec = cluster->next;
+    MUST(cluster->more && spec.arrival_ns == now);
+    deliver(cluster, &spec, now);
+    read_next(cluster);
+}
+
+static void timers_fire(void *self, sim_time now) {
+    struct cluster *cluster = self;
+    struct request_spec spec;
+    int32_t instance;
+    timers_pop(&cluster->timers, &spec, &instance);
+    if (instance >= 0)
+        instance_enqueue(&cluster->instances[instance], &spec, now);
+    else
+        deliver(cluster, &spec, now);
+    engine_set(cluster->fleet.engine, cluster->timer_source, timers_next(&cluster->timers));
+}
+
+static void request_ended(void *self, const struct request_spec *spec, sim_time now) {
+    struct cluster *cluster = self;
+    struct fleet *fleet = &cluster->fleet;
+    const struct cluster_setup *setup = fleet->setup;
+    if (now > fleet->result->last_end_ns) fleet->result->last_end_ns = now;
+    struct request_spec after[WORKLOAD_AFTER_MAX];
+    size_t count = workload_after(setup->workload, spec, now, after, WORKLOAD_AFTER_MAX);
+    for (size_t i = 0; i < count; i++) {
+        MUST(after[i].arrival_ns >= now);
+        if (after[i].arrival_ns <= setup->stop_after_ns) timers_set(&cluster->timers, after[i].arrival_ns, &after[i], -1);
+    }
+    if (count > 0) engine_set(fleet->engine, cluster->timer_source, timers_next(&cluster->timers));
+    if (setup->progress && ++cluster->since_progress >= 1024) {
+        cluster->since_progress = 0;
+        if (!setup->progress(setup->progress_self, now, fleet->result->finished)) {
+            fleet->result->stopped = true;
+            engine_stop(fleet->engine);
+        }
+    }
+}
+
+static void on_loaded(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now) {
+    struct cluster *cluster = self;
+    instance_loaded(&cluster->instances[instance], (uint32_t)tag, tier_ns, now);
+}
+static void on_space(void *self, uint32_t instance, sim_time now) {
+    struct cluster *cluster = self;
+    instance_touch(&cluster->instances[instance], now);
+}
+static void on_swapped(void *self, uint32_t instance, uint64_t tag, sim_time now) {
+    struct cluster *cluster = self;
+    instance_swapped(&cluster->instances[instance], (uint32_t)tag, now);
+}
+
+/* Sizes of a block and of an instance's cache. */
+static int size_hbm(struct fleet *fleet, struct error *err) {
+    const struct cluster_setup *setup = fleet->setup;
+    const struct serve_options *serve = setup->serve;
+    double tokens = (double)serve->block_tokens;
+    fleet->result->block_bytes = tokens * arch_kv_bytes_per_token_all(setup->arch, setup->kv_dtype, setup->tp);
+    fleet->lower_block_bytes = tokens * arch_kv_bytes_per_token_stored(setup->arch, setup->kv_dtype);
+    double capacity_bytes = serve->kv_capacity_bytes > 0
+                                ? serve->kv_capacity_bytes
+                                : step_model_kv_capacity_bytes(setup->model, serve->hbm_utilisation, serve->hbm_reserve_bytes);
+    const struct tier_options *tier = setup->tiers->count ? setup->tiers->items : NULL;
+    if (tier && tier->capacity_bytes > 0) capacity_bytes = tier->capacity_bytes;
+    double blocks = capacity_bytes / fleet->result->block_bytes;
+    if (blocks < 1)
+        return error_set(err,
+                         "the KV cache of an instance would hold %.3g bytes, less than one block of %.3g bytes\n"
+                         "  hint: use more GPUs an instance (tp), fp8 weights, or a GPU with more HBM",
+                         capacity_bytes, fleet->result->block_bytes);
+    fleet->hbm_blocks = blocks > 4e9 ? (uint64_t)4e9 : (uint64_t)blocks;
+    fleet->result->hbm_blocks = fleet->hbm_blocks;
+    return 0;
+}
+
+static int open_memory(struct cluster *cluster, struct error *err) {
+    struct fleet *fleet = &cluster->fleet;
+    const struct cluster_setup *setup = fleet->setup;
+    if (size_hbm(fleet, err) != 0) return -1;
+    if (workload_block_tokens_fit(setup->workload, fleet->block_tokens, err) != 0) return -1;
+    for (size_t t = 0; t < setup->tiers->count; t++) {
+        const struct tier_options *tier = (const struct tier_options *)setup->tiers->items + t;
+        if (!(tier->evict_policy->policy.needs & NEED_FUTURE)) continue;
+        if (workload_foresee(setup->workload, fleet->block_tokens, err) != 0) return -1;
+        break;
+    }
+    struct hierarchy_setup memory = {
+        .engine = fleet->engine, .node = setup->node, .tiers = setup->tiers, .instances = setup->instances,
+        .instances_per_node = setup->instances_per_node, .tp = setup->tp, .block_tokens = fleet->block_tokens,
+        .hbm_block_bytes = fleet->result->block_bytes, .lower_block_bytes = fleet->lower_block_bytes,
+        .hbm_blocks = fleet->hbm_blocks, .connector = setup->connector, .prefix = true, .seed = setup->seed,
+        .sink = setup->sink, .record_transfers = setup->record_transfers, .on_loaded = on_loaded, .on_space = on_space,
+        .on_swapped = on_swapped, .self = cluster};
+    return hierarchy_create(&memory, &fleet->hierarchy, err);
+}
+
+static void open_instances(struct cluster *cluster) {
+    struct fleet *fleet = &cluster->fleet;
+    const struct cluster_setup *setup = fleet->setup;
+    double overhead_s = setup->serve->request_overhead_s + (setup->engine ? setup->engine->request_s.value : 0);
+    fleet->wait_request_ns = (int64_t)(overhead_s * 1e9 + 0.5);
+    request_pool_create(&fleet->requests);
+    cluster->instances = calloc(setup->instances, sizeof *cluster->instances);
+    MUST(cluster->instances != NULL);
+    for (uint32_t i = 0; i < setup->instances; i++) instance_create(&cluster->instances[i], fleet, i);
+    router_create(&cluster->router, fleet, cluster->instances, setup->instances);
+    read_next(cluster);
+}
+
+static void add_totals(struct cluster *cluster) {
+    struct cluster_result *result = cluster->fleet.result;
+    for (uint32_t i = 0; i < cluster->fleet.setup->instances; i++) {
+        const struct instance_record *totals = &cluster->instances[i].totals;
+        result->steps += totals->steps;
+        result->runs += totals->runs;
+        result->busy_s += (double)totals->busy_ns * 1e-9;
+        result->model_bytes += totals->model_bytes;
+        result->model_flops += totals->model_flops;
+    }
+    result->events = engine_events(cluster->fleet.engine);
+    result->order_hash = engine_order_hash(cluster->fleet.engine);
+}
+
+int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, struct error *err) {
+    *out = (struct cluster_result){0};
+    struct cluster cluster = {.fleet = {.setup = setup, .result = out, .block_tokens = (uint32_t)setup->serve->block_tokens,
+                                        .ended = request_ended}};
+    struct fleet *fleet = &cluster.fleet;
+    fleet->ended_self = &cluster;
+    fleet->engine = engine_create(ENGINE_WINNER_TREE);
+    /* What can touch an instance comes before it within one ns: arrivals, timers, then the memory, then the instances. */
+    cluster.arrival_source = engine_add(fleet->engine, arrivals_fire, &cluster);
+    cluster.timer_source = engine_add(fleet->engine, timers_fire, &cluster);
+    int failed = open_memory(&cluster, err);
+    if (!failed) {
+        open_instances(&cluster);
+        engine_run(fleet->engine, SIM_NEVER - 1);
+        sim_time now = engine_now(fleet->engine);
+        if (!out->stopped) {
+            for (uint32_t i = 0; i < setup->instances; i++) instance_finish(&cluster.instances[i], now);
+            MUST(out->arrived == out->finished + out->rejected && fleet->requests.live == 0);
+            hierarchy_finish(fleet->hierarchy, now, setup->sink);
+        }
+        add_totals(&cluster);
+        for (uint32_t i = 0; i < setup->instances; i++) instance_destroy(&cluster.instances[i]);
+        router_destroy(&cluster.router);
+        request_pool_destroy(&fleet->requests);
+        hierarchy_destroy(fleet->hierarchy);
+    }
+    free(cluster.instances);
+    free(fleet->ids);
+    timers_destroy(&cluster.timers);
+    engine_destroy(fleet->engine);
+    return failed;
+}
