@@ -3,6 +3,7 @@
 #ifndef SIM_BASE_UNIT_H
 #define SIM_BASE_UNIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "sim/base/error.h"
