@@ -1,6 +1,7 @@
 /* Counter-based random streams behind GSL's interface: number i of stream (seed, stream, entity) is
- * Philox4x32-10 of (key = seed and stream, counter = entity and i), from Debian's Random123. Paired runs
- * that use the same streams share their random numbers, and an entity costs no state while it sleeps. */
+ * Philox4x32-10 of (key = seed, counter = entity, stream and i), from Debian's Random123, so no two streams overlap.
+ * Paired runs that use the same streams share their random numbers, and an entity costs no state while it sleeps.
+ * gsl_rng_get gives 32 bits; gsl_rng_uniform takes two numbers of the stream and gives 53 bits in [0, 1). */
 #ifndef SIM_ENGINE_RANDOM_H
 #define SIM_ENGINE_RANDOM_H
 
