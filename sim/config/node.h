@@ -4,6 +4,7 @@
 #ifndef SIM_CONFIG_NODE_H
 #define SIM_CONFIG_NODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "sim/base/arena.h"
