@@ -1,13 +1,86 @@
 /* Fitted constants, three files with a basis each: kernel profile (GPU), engine profile (host work of the serving
  * engine), connector profile (software cost of moving KV). Kept apart because they are measured apart. The
- * structs are the option tables' targets; forms and sources stand in results/ and in each profile file. */
+ * structs are the option tables' targets; the forms stand in gemm.c, attention.c and collective.c, the evidence in
+ * results/calibration/. */
 #ifndef MODELS_PROFILE_H
 #define MODELS_PROFILE_H
 
 #include "models/arch.h"
 #include "models/hardware.h"
 
-struct kernel_profile; /* defined by the owner of models/: see profile.c */
+/* How well a form fitted, as relative (log) standard deviations. `sigma` is of a prediction, by the parameters'
+ * covariance (x reduced chi-square); `spread` is of one row about the fit; outside the fitted range `spread_outside`
+ * (leave-one-regime-out) takes the place of `spread`. */
+struct fit_quality {
+    int64_t rows;
+    double spread, sigma, spread_outside;
+};
+
+/* t0 + smoothmax4(weight bytes/(bandwidth x w/(w + w_half)), 2mnk/(flops x wave(m, n))); see gemm.c. */
+struct gemm_fit {
+    struct figure t0_s, bandwidth_bytes_per_s, w_half_bytes, flops, k_half;
+    struct fit_quality fit;
+    double m_max, weight_bytes_min, weight_bytes_max; /* fitted range */
+};
+
+/* One decode kernel for one KV dtype: t0 + smoothmax4(bytes/bandwidth, waves x tile + busiest CTA's bytes/cta rate). */
+struct decode_fit {
+    struct figure t0_s, tile_s, bandwidth_bytes_per_s, cta_bytes_per_s;
+    struct fit_quality fit;
+    double bytes_max; /* fitted range */
+};
+/* split: KV cut over CTAs (low latency); single: one CTA a sequence and KV head (high throughput). */
+struct decode_kernels {
+    struct decode_fit split, single;
+};
+
+/* t0 + smoothmax4(FLOPs/(flops x s/(s + s_half)), context x tile_token) + prefix KV bytes/bandwidth. */
+struct prefill_fit {
+    struct figure t0_s, flops, s_half_tokens, tile_token_s, prefix_bandwidth_bytes_per_s;
+    struct fit_quality fit;
+    double length_max;
+};
+
+/* max(alpha, alpha2 + S/beta) for one group size, of one implementation. */
+struct collective_fit {
+    int64_t gpus;
+    struct figure alpha_s, alpha2_s, beta_bytes_per_s;
+    struct fit_quality fit;
+    double bytes_max;
+};
+
+/* Datasheet of the GPU that a profile was fitted on: another GPU's constants follow by ratio, at basis `spec`. */
+struct profile_gpu {
+    double bandwidth_bytes_per_s, bf16_flops, sms, nvlink_bytes_per_s;
+};
+
+/* Which decode kernel runs. */
+struct decode_rule {
+    double below_share;                         /* split while sequences x KV heads < share x SMs ... */
+    double min_tokens;                          /* ... and the longest context exceeds this */
+    double small_page_tokens, small_page_share; /* pages below the first reach this share of bandwidth */
+    struct figure compute_share;                /* FLOPs of decode attention (MLA): share of the datasheet's */
+};
+
+/* Norms, elementwise kernels and gaps. */
+struct small_kernels {
+    struct figure kernel_s;        /* a small kernel in a replayed graph */
+    struct figure bandwidth_share; /* of datasheet HBM bandwidth */
+    struct figure layer_s, step_s; /* gaps a layer and a step */
+    double spread;
+};
+
+struct kernel_profile {
+    const char *name, *gpu, *description;
+    struct profile_gpu on;
+    struct gemm_fit gemm;
+    struct decode_kernels decode_bf16, decode_fp8;
+    struct decode_rule rule;
+    struct prefill_fit prefill;
+    struct list collectives; /* struct collective_fit: the fastest of those for the group size */
+    struct small_kernels small;
+    double spec_spread; /* log standard deviation of efficiency from GPU to GPU */
+};
 extern const struct option kernel_profile_options[];
 extern const struct option engine_profile_options[];
 extern const struct option connector_profile_options[];

@@ -1,0 +1,93 @@
+/* Inside models/: what one kernel costs on one GPU. A machine is a kernel profile made absolute for a GPU; prices are
+ * of one rank. The functions that take a `machine` are pure. */
+#ifndef MODELS_OPS_H
+#define MODELS_OPS_H
+
+#include "models/profile.h"
+#include "models/step.h"
+
+/* t seconds with its variance (independent part), what it moved and did. */
+struct price {
+    double seconds, variance, bytes, flops;
+    enum step_bound bound;
+    enum basis basis;
+};
+
+struct fit_noise {
+    double inside, outside; /* relative variance within and outside the fitted range */
+};
+
+struct gemm_machine {
+    double t0_s, bandwidth, w_half, k_half, sms, flops[DTYPE_COUNT];
+    double m_max, weights_min, weights_max;
+    struct fit_noise noise;
+};
+struct decode_machine {
+    double t0_s, tile_s, bandwidth, cta_rate, bytes_max;
+    struct fit_noise noise;
+};
+struct prefill_machine {
+    double t0_s, flops, s_half, tile_token_s, prefix_bandwidth, length_max;
+    struct fit_noise noise;
+};
+struct collective_machine {
+    double alpha_s, alpha2_s, beta, bytes_max;
+    struct fit_noise noise;
+    enum basis basis;
+};
+enum { COLLECTIVES_MAX = 4 };
+
+struct machine {
+    struct gemm_machine gemm;
+    struct decode_machine decode[2]; /* split, single; of the model's KV dtype */
+    double split_below_tiles, split_min_tokens, decode_flops, sms;
+    bool small_pages;
+    struct prefill_machine prefill;
+    struct collective_machine collective[COLLECTIVES_MAX];
+    int collectives;
+    double small_s, small_bandwidth, layer_s, step_s, small_variance;
+    double peak_bandwidth, peak_flops[DTYPE_COUNT], link;
+    double spec_variance; /* relative, common to all kernels: 0 on the GPU that the profile was fitted on */
+    enum basis floor;     /* no price is better known than this */
+};
+
+/* Makes the profile's constants absolute for the GPU. Error: no all-reduce constants for tp. */
+int machine_resolve(const struct step_model_options *options, struct machine *machine, struct error *err);
+
+/* `count` products of m x k by k x n. */
+struct price gemm_price(const struct machine *machine, enum dtype dtype, double m, double n, double k, double count);
+/* `count` layers of grouped products: tokens x top experts out of `experts`, gate, up and down together. */
+struct price experts_price(const struct machine *machine, enum dtype dtype, double tokens, const struct arch *arch,
+                           double width, double count);
+/* `count` all-reduces of `bytes`. */
+struct price all_reduce_price(const struct machine *machine, double bytes, double count);
+/* `count` small kernels that move `bytes` each. */
+struct price small_price(const struct machine *machine, double bytes, double count);
+
+/* Decode attention of one layer. */
+struct decode_load {
+    double sequences, context, longest; /* sum and longest of the tokens read */
+    double tiles_per_sequence;          /* CTAs without splitting */
+    double bytes_per_token, flops_per_token;
+};
+enum decode_kernel { DECODE_SPLIT, DECODE_SINGLE };
+static inline enum decode_kernel decode_pick(const struct machine *m, const struct decode_load *load) {
+    return load->sequences * load->tiles_per_sequence < m->split_below_tiles && load->longest > m->split_min_tokens
+               ? DECODE_SPLIT
+               : DECODE_SINGLE;
+}
+double decode_seconds(const struct machine *machine, const struct decode_load *load);
+struct price decode_price(const struct machine *machine, const struct decode_load *load, double count);
+
+/* Prefill attention of one layer. */
+struct prefill_load {
+    double sequences, tokens, context, pairs; /* sums */
+    double flops_per_pair, bytes_per_token;   /* of KV */
+};
+double prefill_seconds(const struct machine *machine, const struct prefill_load *load);
+struct price prefill_price(const struct machine *machine, const struct prefill_load *load, double count);
+
+/* (a^4 + b^4)^(1/4): the larger, rounded where they meet, with exact operations only. */
+double smoothmax4(double a, double b);
+
+#endif

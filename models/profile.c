@@ -1,0 +1,187 @@
+#include "models/profile.h"
+
+#include <stddef.h>
+
+#define FIGURE(type, key, member, unit_, text)                                                                         \
+    {                                                                                                                  \
+        .name = key, .kind = OPTION_FIGURE, .offset = offsetof(struct type, member), .unit = unit_, .max = 1e18,       \
+        .help = text                                                                                                   \
+    }
+#define REAL(type, key, member, unit_, fallback_, text)                                                                \
+    {                                                                                                                  \
+        .name = key, .kind = OPTION_REAL, .offset = offsetof(struct type, member), .unit = unit_,                      \
+        .fallback = fallback_, .max = 1e18, .help = text                                                               \
+    }
+#define NESTED(type, key, member, table_, text)                                                                        \
+    {                                                                                                                  \
+        .name = key, .kind = OPTION_STRUCT, .offset = offsetof(struct type, member), .table = table_, .fallback = "",  \
+        .help = text                                                                                                   \
+    }
+
+static const struct option quality_options[] = {
+    {.name = "rows",
+     .kind = OPTION_INT,
+     .offset = offsetof(struct fit_quality, rows),
+     .fallback = "0",
+     .max = 1e9,
+     .help = "measurements that the fit used"},
+    REAL(fit_quality, "spread", spread, UNIT_RATIO, NULL, "log standard deviation of a row about the fit"),
+    REAL(fit_quality, "sigma", sigma, UNIT_RATIO, NULL,
+         "relative standard deviation of a prediction, by the covariance"),
+    REAL(fit_quality, "spread_outside", spread_outside, UNIT_RATIO, NULL,
+         "log standard deviation outside the fitted range"),
+    OPTION_END,
+};
+
+static const struct option gemm_options[] = {
+    FIGURE(gemm_fit, "t0", t0_s, UNIT_SECONDS, "fixed time of a kernel"),
+    FIGURE(gemm_fit, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S, "rate at which large weights are read"),
+    FIGURE(gemm_fit, "w_half", w_half_bytes, UNIT_BYTES, "weights at which half that rate is reached"),
+    FIGURE(gemm_fit, "flops", flops, UNIT_FLOPS, "rate of a full wave of tiles"),
+    FIGURE(gemm_fit, "k_half", k_half, UNIT_NONE, "depth at which a tile's prologue and epilogue cost half its time"),
+    NESTED(gemm_fit, "fit", fit, quality_options, "how well it fitted"),
+    REAL(gemm_fit, "m_max", m_max, UNIT_TOKENS, NULL, "most rows fitted"),
+    REAL(gemm_fit, "weights_min", weight_bytes_min, UNIT_BYTES, NULL, "smallest weights fitted"),
+    REAL(gemm_fit, "weights_max", weight_bytes_max, UNIT_BYTES, NULL, "largest weights fitted"),
+    OPTION_END,
+};
+
+static const struct option decode_options[] = {
+    FIGURE(decode_fit, "t0", t0_s, UNIT_SECONDS, "fixed time of the kernel, its combine pass included"),
+    FIGURE(decode_fit, "tile", tile_s, UNIT_SECONDS, "fixed time of one wave of CTAs"),
+    FIGURE(decode_fit, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S, "rate at which cold KV is read"),
+    FIGURE(decode_fit, "cta_rate", cta_bytes_per_s, UNIT_BYTES_PER_S, "most that one CTA reads"),
+    NESTED(decode_fit, "fit", fit, quality_options, "how well it fitted"),
+    REAL(decode_fit, "bytes_max", bytes_max, UNIT_BYTES, NULL, "most KV fitted"),
+    OPTION_END,
+};
+
+static const struct option kernels_options[] = {
+    NESTED(decode_kernels, "split", split, decode_options, "KV cut over CTAs: low latency"),
+    NESTED(decode_kernels, "single", single, decode_options, "one CTA a sequence and KV head: high throughput"),
+    OPTION_END,
+};
+
+static const struct option rule_options[] = {
+    REAL(decode_rule, "below_share", below_share, UNIT_RATIO, NULL,
+         "split while tiles are below this share of the SMs"),
+    REAL(decode_rule, "min_tokens", min_tokens, UNIT_TOKENS, NULL, "and the longest context exceeds this"),
+    REAL(decode_rule, "small_page_tokens", small_page_tokens, UNIT_TOKENS, "0",
+         "pages below this many tokens cost bandwidth"),
+    REAL(decode_rule, "small_page_share", small_page_share, UNIT_RATIO, "1", "share of bandwidth that they reach"),
+    FIGURE(decode_rule, "compute_share", compute_share, UNIT_RATIO,
+           "share of datasheet FLOPs of a compute-bound decode (MLA)"),
+    OPTION_END,
+};
+
+static const struct option prefill_options[] = {
+    FIGURE(prefill_fit, "t0", t0_s, UNIT_SECONDS, "fixed time of the kernel"),
+    FIGURE(prefill_fit, "flops", flops, UNIT_FLOPS, "rate on long sequences"),
+    FIGURE(prefill_fit, "s_half", s_half_tokens, UNIT_TOKENS, "length at which half that rate is reached"),
+    FIGURE(prefill_fit, "tile_token", tile_token_s, UNIT_SECONDS, "time of one tile of queries for a token of context"),
+    FIGURE(prefill_fit, "prefix_bandwidth", prefix_bandwidth_bytes_per_s, UNIT_BYTES_PER_S,
+           "rate at which a prefix's KV is read"),
+    NESTED(prefill_fit, "fit", fit, quality_options, "how well it fitted"),
+    REAL(prefill_fit, "length_max", length_max, UNIT_TOKENS, NULL, "longest sequence fitted"),
+    OPTION_END,
+};
+
+static const struct option collective_options[] = {
+    {.name = "gpus",
+     .kind = OPTION_INT,
+     .offset = offsetof(struct collective_fit, gpus),
+     .min = 2,
+     .max = 1024,
+     .help = "GPUs in the group"},
+    FIGURE(collective_fit, "alpha", alpha_s, UNIT_SECONDS, "time of the smallest message"),
+    FIGURE(collective_fit, "alpha2", alpha2_s, UNIT_SECONDS, "intercept of the bandwidth line"),
+    FIGURE(collective_fit, "beta", beta_bytes_per_s, UNIT_BYTES_PER_S, "message bytes a second"),
+    NESTED(collective_fit, "fit", fit, quality_options, "how well it fitted"),
+    REAL(collective_fit, "bytes_max", bytes_max, UNIT_BYTES, NULL,
+         "largest message fitted; beyond it this implementation is not used"),
+    OPTION_END,
+};
+
+static const struct option on_options[] = {
+    REAL(profile_gpu, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S, NULL, "datasheet memory bandwidth"),
+    REAL(profile_gpu, "bf16", bf16_flops, UNIT_FLOPS, NULL, "datasheet dense BF16 rate"),
+    REAL(profile_gpu, "sms", sms, UNIT_NONE, NULL, "streaming multiprocessors"),
+    REAL(profile_gpu, "nvlink", nvlink_bytes_per_s, UNIT_BYTES_PER_S, NULL, "one direction"),
+    OPTION_END,
+};
+
+static const struct option small_options[] = {
+    FIGURE(small_kernels, "kernel", kernel_s, UNIT_SECONDS, "a small kernel in a replayed graph"),
+    FIGURE(small_kernels, "bandwidth_share", bandwidth_share, UNIT_RATIO,
+           "of datasheet bandwidth, for norms and elementwise kernels"),
+    FIGURE(small_kernels, "layer", layer_s, UNIT_SECONDS, "gap a layer beyond its kernels"),
+    FIGURE(small_kernels, "step", step_s, UNIT_SECONDS, "launch of the step's graph"),
+    REAL(small_kernels, "spread", spread, UNIT_RATIO, NULL, "log standard deviation of these"),
+    OPTION_END,
+};
+
+const struct option kernel_profile_options[] = {
+    {.name = "name",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct kernel_profile, name),
+     .help = "what tables call the profile"},
+    {.name = "gpu",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct kernel_profile, gpu),
+     .help = "GPU it was fitted on"},
+    {.name = "description",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct kernel_profile, description),
+     .fallback = "",
+     .help = "what was measured, and how it is fitted again"},
+    NESTED(kernel_profile, "on", on, on_options, "datasheet of that GPU"),
+    NESTED(kernel_profile, "gemm", gemm, gemm_options, "matrix products"),
+    NESTED(kernel_profile, "decode_bf16", decode_bf16, kernels_options, "decode attention on bf16 KV"),
+    NESTED(kernel_profile, "decode_fp8", decode_fp8, kernels_options, "decode attention on fp8 KV"),
+    NESTED(kernel_profile, "rule", rule, rule_options, "which decode kernel runs"),
+    NESTED(kernel_profile, "prefill", prefill, prefill_options, "prefill attention"),
+    {.name = "collectives",
+     .kind = OPTION_LIST,
+     .offset = offsetof(struct kernel_profile, collectives),
+     .table = collective_options,
+     .item_size = sizeof(struct collective_fit),
+     .fallback = "",
+     .help = "all-reduce by group size; the fastest that applies is taken"},
+    NESTED(kernel_profile, "small", small, small_options, "small kernels and gaps"),
+    REAL(kernel_profile, "spec_spread", spec_spread, UNIT_RATIO, NULL,
+         "log standard deviation of efficiency from GPU to GPU"),
+    OPTION_END,
+};
+
+const struct option engine_profile_options[] = {
+    {.name = "name",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct engine_profile, name),
+     .help = "what tables call the engine"},
+    {.name = "asynchronous",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct engine_profile, asynchronous),
+     .fallback = "true",
+     .help = "the host prepares the next step while the GPU runs: step = max(GPU, host), else their sum"},
+    FIGURE(engine_profile, "step", step_s, UNIT_SECONDS, "host time a step"),
+    FIGURE(engine_profile, "per_sequence", per_sequence_s, UNIT_SECONDS, "host time a step and sequence"),
+    FIGURE(engine_profile, "request", request_s, UNIT_SECONDS, "host time a request before its first step"),
+    {.name = "graph_sizes",
+     .kind = OPTION_REALS,
+     .offset = offsetof(struct engine_profile, graph_sizes),
+     .fallback = "",
+     .help = "batch sizes with a captured graph, ascending; decode steps pad to the next"},
+    OPTION_END,
+};
+
+const struct option connector_profile_options[] = {
+    {.name = "name",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct connector_profile, name),
+     .help = "what tables call the connector"},
+    FIGURE(connector_profile, "load", load_s, UNIT_SECONDS, "software time of a load"),
+    FIGURE(connector_profile, "load_per_token", load_per_token_s, UNIT_SECONDS, "and of each token"),
+    FIGURE(connector_profile, "store", store_s, UNIT_SECONDS, "software time of a store"),
+    FIGURE(connector_profile, "store_per_token", store_per_token_s, UNIT_SECONDS, "and of each token"),
+    OPTION_END,
+};

@@ -1,0 +1,73 @@
+/* Runs of steps as straight lines. The cost of step i is smooth in i but for a few places (the decode kernel's choice,
+ * a window filling up, host and GPU trading places); a line is laid through the first and last step and kept only if
+ * the full model agrees between them. */
+#include "models/step_model.h"
+
+/* Checked at quarter points against this; a kink between two of them deviates at most 1.5 times as much there. */
+static const double tolerance = 0.003;
+
+struct step_shape step_shape_later(const struct step_shape *shape, int64_t i) {
+    struct step_shape later = *shape;
+    later.decode_context += i * shape->decode_seqs;
+    if (shape->decode_seqs > 0)
+        later.decode_longest += i;
+    if (shape->decode_window > 0)
+        later.decode_window += i * shape->decode_seqs;
+    later.prefill_context += i * shape->prefill_tokens;
+    later.prefill_pairs += i * shape->prefill_squares;
+    return later;
+}
+
+/* Steps before the decode kernel changes: it does when the longest context passes the split kernel's least. */
+static int64_t steps_of_one_kernel(const struct step_model *model, const struct step_shape *shape, int64_t steps) {
+    struct decode_load load;
+    if (!decode_load_full(model, shape, &load))
+        return steps;
+    const struct machine *machine = &model->machine;
+    if (load.sequences * load.tiles_per_sequence >= machine->split_below_tiles ||
+        load.longest > machine->split_min_tokens)
+        return steps;
+    int64_t until = (int64_t)(machine->split_min_tokens - load.longest) + 1;
+    return until < steps ? until : steps;
+}
+
+static int64_t fixed_of(double seconds) {
+    return (int64_t)(seconds * 1e9 * (double)STEP_FIXED_ONE + 0.5);
+}
+
+static bool straight(const struct step_model *model, const struct step_shape *shape, const struct step_segment *line) {
+    static const int64_t quarters[] = {2, 1, 3};
+    if (line->steps <= 2)
+        return true;
+    for (int q = 0; q < 3; q++) {
+        int64_t i = line->steps * quarters[q] / 4;
+        if (i <= 0 || i >= line->steps - 1)
+            continue;
+        struct step_shape later = step_shape_later(shape, i);
+        double exact = (double)fixed_of(step_seconds(model, &later)), off = (double)(line->a + line->b * i) - exact;
+        if (off > tolerance * exact || off < -tolerance * exact)
+            return false;
+    }
+    return true;
+}
+
+struct step_segment step_segment(const struct step_model *model, const struct step_shape *shape, int64_t max_steps) {
+    struct step_segment line = {.a = fixed_of(step_seconds(model, shape)), .steps = 1};
+    if (line.a < 1)
+        line.a = 1;
+    if (max_steps <= 1)
+        return line;
+    for (int64_t steps = steps_of_one_kernel(model, shape, max_steps); steps > 1; steps = steps / 2) {
+        struct step_shape later = step_shape_later(shape, steps - 1);
+        double end = (double)fixed_of(step_seconds(model, &later));
+        int64_t rise = (int64_t)end - line.a;
+        line.b = rise > 0 ? (rise + (steps - 1) / 2) / (steps - 1) : 0;
+        line.steps = steps;
+        double off = (double)(line.a + line.b * (steps - 1)) - end; /* a falling cost leaves b at 0 */
+        if (off <= tolerance * end && off >= -tolerance * end && straight(model, shape, &line))
+            return line;
+    }
+    line.b = 0;
+    line.steps = 1;
+    return line;
+}

@@ -1,0 +1,309 @@
+/* The cost of a step: two table rows (by tokens, by logits) and the attention kernels over the step's sums. */
+#include "models/step.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/step_model.h"
+
+/* 90 % of a normal distribution lies within this many standard deviations. */
+static const double interval_90 = 1.6448536269514722;
+
+/* Bytes a rank needs beside weights and KV: the widest intermediate tensors of a full step in bf16, logits of up to 256
+ * sequences in fp32, and NCCL's buffers (342 to 392 MB: aiconfigurator's system files). */
+static double activation_bytes(const struct step_model *model) {
+    const struct arch *a = &model->arch;
+    double tp = (double)model->tp, tokens = (double)model->max_tokens, hidden = (double)a->hidden;
+    double dense = a->experts == 0 || a->dense_layers > 0 ? 3.0 * (double)a->ffn / tp : 0.0;
+    double visits = (double)(a->experts_per_token + a->shared_experts);
+    double moe = a->experts > 0 ? visits * (3.0 * (double)a->moe_ffn / tp + 2.0 * hidden) : 0.0;
+    double widest = dense > moe ? dense : moe;
+    double logits = (tokens < 256.0 ? tokens : 256.0) * (double)a->vocab * 4.0;
+    return tokens * 2.0 * (4.0 * hidden + widest) + logits + (model->tp > 1 ? 367e6 : 0.0);
+}
+
+static int check_fit(const struct step_model *model, struct error *err) {
+    double need = model->weight_bytes + model->activation_bytes, have = model->gpu.hbm_capacity_bytes.value;
+    if (need <= have)
+        return 0;
+    int64_t tp = model->tp;
+    while (tp < 4096 && arch_weight_bytes(&model->arch, model->weight_dtype, tp) + model->activation_bytes > have)
+        tp *= 2;
+    return error_set(err,
+                     "%s in %s does not fit %lld x %s: a GPU needs %.1f GiB for weights and %.1f GiB for activations, "
+                     "and has %.1f GiB\n"
+                     "  hint: use tp %lld or more, or narrower weights",
+                     model->arch.name, dtype_names[model->weight_dtype], (long long)model->tp, model->gpu.name,
+                     model->weight_bytes / 1073741824.0, model->activation_bytes / 1073741824.0, have / 1073741824.0,
+                     (long long)tp);
+}
+
+static int check_options(const struct step_model_options *o, struct error *err) {
+    const struct arch *a = o->arch;
+    if (arch_check(a, err) != 0)
+        return -1;
+    if (o->tp < 1 || a->q_heads % o->tp != 0)
+        return error_set(err, "%s: %lld query heads do not divide over tp %lld\n  hint: use a tp that divides %lld",
+                         a->name, (long long)a->q_heads, (long long)o->tp, (long long)a->q_heads);
+    if (a->kv_lora == 0 && a->kv_heads % o->tp != 0 && o->tp % a->kv_heads != 0)
+        return error_set(err,
+                         "%s: %lld KV heads do not divide over tp %lld\n  hint: use a divisor or a multiple of %lld",
+                         a->name, (long long)a->kv_heads, (long long)o->tp, (long long)a->kv_heads);
+    if (o->kv_dtype == DTYPE_INT4)
+        return error_set(err, "a 4-bit KV cache has no kernel constants\n  hint: use bf16 or fp8");
+    if (o->max_step_tokens < 1)
+        return error_set(err, "max_step_tokens %lld\n  hint: at least 1", (long long)o->max_step_tokens);
+    return 0;
+}
+
+/* Per-token constants of the attention kernels of one rank and layer. */
+static void set_attention(struct step_model *model) {
+    const struct arch *a = &model->arch;
+    double heads = (double)a->q_heads / (double)model->tp;
+    double bytes = arch_kv_bytes_per_token(a, model->kv_dtype, model->tp) / (double)a->layers;
+    model->window_layers = (double)a->window_layers;
+    model->full_layers = (double)(a->layers - a->window_layers);
+    model->decode.bytes_per_token = model->prefill.bytes_per_token = bytes;
+    if (a->kv_lora > 0) {
+        double latent = (double)(a->kv_lora + a->rope_dim);
+        model->decode.tiles_per_sequence = ceil(heads / 64.0); /* 64 query heads share a tile's latents */
+        model->decode.flops_per_token = 2.0 * heads * (latent + (double)a->kv_lora);
+        model->prefill.flops_per_pair = 2.0 * heads * (double)(a->nope_dim + a->rope_dim + a->v_dim);
+        return;
+    }
+    model->decode.tiles_per_sequence = a->kv_heads > model->tp ? (double)a->kv_heads / (double)model->tp : 1.0;
+    model->decode.flops_per_token = model->prefill.flops_per_pair = 4.0 * heads * (double)a->head_dim;
+}
+
+static void set_engine(struct step_model *model, const struct engine_profile *engine) {
+    if (engine == NULL)
+        return;
+    model->host = true;
+    model->asynchronous = engine->asynchronous;
+    model->host_s = engine->step_s.value;
+    model->host_per_sequence_s = engine->per_sequence_s.value;
+    model->host_basis = basis_weaker(engine->step_s.basis, engine->per_sequence_s.basis);
+    const double *sizes = engine->graph_sizes.items;
+    size_t count = engine->graph_sizes.count;
+    if (count == 0)
+        return;
+    model->pads_max = (int64_t)sizes[count - 1];
+    model->pads = calloc((size_t)model->pads_max + 1, sizeof *model->pads);
+    MUST(model->pads != NULL);
+    size_t at = 0;
+    for (int64_t n = 0; n <= model->pads_max; n++) {
+        while (at + 1 < count && sizes[at] < (double)n)
+            at++;
+        model->pads[n] = (int64_t)sizes[at];
+    }
+}
+
+int step_model_create(const struct step_model_options *options, struct step_model **out, struct error *err) {
+    if (check_options(options, err) != 0)
+        return -1;
+    struct step_model *model = calloc(1, sizeof *model);
+    MUST(model != NULL);
+    model->arch = *options->arch;
+    model->gpu = *options->gpu;
+    model->tp = options->tp;
+    model->max_tokens = options->max_step_tokens;
+    model->weight_dtype = options->weight_dtype;
+    model->kv_dtype = options->kv_dtype;
+    model->weight_bytes = arch_weight_bytes(options->arch, options->weight_dtype, options->tp);
+    model->activation_bytes = activation_bytes(model);
+    if (machine_resolve(options, &model->machine, err) != 0 || check_fit(model, err) != 0) {
+        step_model_destroy(model);
+        return -1;
+    }
+    set_attention(model);
+    set_engine(model, options->engine);
+    struct step_row *tokens = calloc((size_t)model->max_tokens + 1, sizeof *tokens);
+    struct step_row *logits = calloc((size_t)model->max_tokens + 1, sizeof *logits);
+    MUST(tokens != NULL && logits != NULL);
+    for (int64_t n = 1; n <= model->max_tokens; n++) {
+        tokens[n] = token_row(model, n);
+        logits[n] = head_row(model, n);
+    }
+    model->by_tokens = tokens;
+    model->by_logits = logits;
+    *out = model;
+    return 0;
+}
+
+void step_model_destroy(struct step_model *model) {
+    if (model == NULL)
+        return;
+    free(model->by_tokens);
+    free(model->by_logits);
+    free(model->pads);
+    free(model);
+}
+
+int64_t step_padded_tokens(const struct step_model *model, const struct step_shape *shape) {
+    int64_t tokens = shape->decode_seqs + shape->prefill_tokens;
+    if (shape->prefill_tokens == 0 && tokens <= model->pads_max)
+        return model->pads[tokens];
+    return tokens;
+}
+
+bool decode_load_full(const struct step_model *model, const struct step_shape *shape, struct decode_load *load) {
+    if (shape->decode_seqs == 0 || model->full_layers == 0)
+        return false;
+    *load = model->decode;
+    load->sequences = (double)shape->decode_seqs;
+    load->context = (double)shape->decode_context;
+    load->longest =
+        (double)(shape->decode_longest > 0 ? shape->decode_longest : shape->decode_context / shape->decode_seqs);
+    if (model->arch.index_topk > 0) { /* sparse attention reads the chosen latents, and every index key */
+        double mean = load->context / load->sequences,
+               chosen = mean < (double)model->arch.index_topk ? mean : (double)model->arch.index_topk;
+        double index = (double)model->arch.index_dim + 4.0, bytes = load->bytes_per_token;
+        load->bytes_per_token = ((bytes - index) * chosen + index * mean) / mean;
+        load->flops_per_token *= chosen / mean;
+    }
+    return true;
+}
+
+bool decode_load_window(const struct step_model *model, const struct step_shape *shape, struct decode_load *load) {
+    if (shape->decode_seqs == 0 || model->window_layers == 0)
+        return false;
+    double window = (double)model->arch.window, n = (double)shape->decode_seqs,
+           mean = (double)shape->decode_context / n;
+    *load = model->decode;
+    load->sequences = n;
+    double full = n * window,
+           held = shape->decode_window > 0 ? (double)shape->decode_window : n * (mean < window ? mean : window);
+    load->context = held < full ? held : full;
+    load->longest =
+        shape->decode_longest > 0 && (double)shape->decode_longest < window ? (double)shape->decode_longest : window;
+    return true;
+}
+
+bool prefill_load_full(const struct step_model *model, const struct step_shape *shape, struct prefill_load *load) {
+    if (shape->prefill_tokens == 0 || model->full_layers == 0)
+        return false;
+    *load = model->prefill;
+    load->sequences = (double)(shape->prefill_seqs > 0 ? shape->prefill_seqs : 1);
+    load->tokens = (double)shape->prefill_tokens;
+    load->context = (double)shape->prefill_context;
+    load->pairs = (double)shape->prefill_pairs;
+    if (model->arch.index_topk > 0) {
+        double most = load->tokens * (double)model->arch.index_topk;
+        if (load->pairs > most)
+            load->pairs = most;
+    }
+    return true;
+}
+
+bool prefill_load_window(const struct step_model *model, const struct step_shape *shape, struct prefill_load *load) {
+    if (shape->prefill_tokens == 0 || model->window_layers == 0)
+        return false;
+    double window = (double)model->arch.window;
+    *load = model->prefill;
+    load->sequences = (double)(shape->prefill_seqs > 0 ? shape->prefill_seqs : 1);
+    load->tokens = (double)shape->prefill_tokens;
+    double reach = load->tokens + load->sequences * window, most = load->tokens * window;
+    load->context = (double)shape->prefill_context < reach ? (double)shape->prefill_context : reach;
+    load->pairs = (double)shape->prefill_pairs < most ? (double)shape->prefill_pairs : most;
+    return true;
+}
+
+static double attention_seconds(const struct step_model *model, const struct step_shape *shape) {
+    struct decode_load decode;
+    struct prefill_load prefill;
+    double seconds = 0;
+    if (shape->decode_seqs > 0) {
+        if (decode_load_full(model, shape, &decode))
+            seconds += model->full_layers * decode_seconds(&model->machine, &decode);
+        if (decode_load_window(model, shape, &decode))
+            seconds += model->window_layers * decode_seconds(&model->machine, &decode);
+    }
+    if (shape->prefill_tokens > 0) {
+        if (prefill_load_full(model, shape, &prefill))
+            seconds += model->full_layers * prefill_seconds(&model->machine, &prefill);
+        if (prefill_load_window(model, shape, &prefill))
+            seconds += model->window_layers * prefill_seconds(&model->machine, &prefill);
+    }
+    return seconds;
+}
+
+double step_host_seconds(const struct step_model *model, const struct step_shape *shape) {
+    if (!model->host)
+        return 0;
+    return model->host_s + model->host_per_sequence_s * (double)(shape->decode_seqs + shape->prefill_seqs);
+}
+
+static const struct step_row *row_at(const struct step_row *table, int64_t max, int64_t n) {
+    return n <= max ? &table[n] : NULL;
+}
+
+double step_seconds(const struct step_model *model, const struct step_shape *shape) {
+    int64_t tokens = step_padded_tokens(model, shape);
+    const struct step_row *body = row_at(model->by_tokens, model->max_tokens, tokens);
+    const struct step_row *head = row_at(model->by_logits, model->max_tokens, shape->logits);
+    double gpu_s = (body ? body->seconds : token_row(model, tokens).seconds) +
+                   (head ? head->seconds : head_row(model, shape->logits).seconds) + attention_seconds(model, shape);
+    if (!model->host)
+        return gpu_s;
+    double host_s = step_host_seconds(model, shape);
+    if (!model->asynchronous)
+        return gpu_s + host_s;
+    return gpu_s > host_s ? gpu_s : host_s;
+}
+
+struct step_cost step_cost(const struct step_model *model, const struct step_shape *shape) {
+    struct step_row body = token_row(model, step_padded_tokens(model, shape)), head = head_row(model, shape->logits);
+    struct step_cost cost = {.seconds = step_seconds(model, shape)};
+    double variance = body.variance + head.variance;
+    cost.basis = basis_weaker((enum basis)body.basis, (enum basis)head.basis);
+    struct decode_load decode;
+    struct prefill_load prefill;
+    struct price parts[4];
+    int count = 0;
+    if (decode_load_full(model, shape, &decode))
+        parts[count++] = decode_price(&model->machine, &decode, model->full_layers);
+    if (decode_load_window(model, shape, &decode))
+        parts[count++] = decode_price(&model->machine, &decode, model->window_layers);
+    if (prefill_load_full(model, shape, &prefill))
+        parts[count++] = prefill_price(&model->machine, &prefill, model->full_layers);
+    if (prefill_load_window(model, shape, &prefill))
+        parts[count++] = prefill_price(&model->machine, &prefill, model->window_layers);
+    for (int i = 0; i < count; i++) {
+        variance += parts[i].variance;
+        cost.basis = basis_weaker(cost.basis, parts[i].basis);
+    }
+    if (model->host)
+        cost.basis = basis_weaker(cost.basis, model->host_basis);
+    variance += model->machine.spec_variance * cost.seconds * cost.seconds;
+    double half = interval_90 * sqrt(variance) / cost.seconds;
+    cost.low_s = cost.seconds / (1.0 + half);
+    cost.high_s = cost.seconds * (1.0 + half);
+    return cost;
+}
+
+void step_work(const struct step_model *model, const struct step_shape *shape, double *bytes, double *flops) {
+    struct step_row body = token_row(model, step_padded_tokens(model, shape)), head = head_row(model, shape->logits);
+    struct decode_load d;
+    struct prefill_load p;
+    double b = body.bytes + head.bytes, f = body.flops + head.flops;
+    for (int window = 0; window < 2; window++) {
+        double layers = window ? model->window_layers : model->full_layers;
+        if (window ? decode_load_window(model, shape, &d) : decode_load_full(model, shape, &d)) {
+            b += layers * d.context * d.bytes_per_token;
+            f += layers * d.context * d.flops_per_token;
+        }
+        if (window ? prefill_load_window(model, shape, &p) : prefill_load_full(model, shape, &p)) {
+            b += layers * p.context * p.bytes_per_token;
+            f += layers * p.pairs * p.flops_per_pair;
+        }
+    }
+    *bytes = (double)model->tp * b;
+    *flops = (double)model->tp * f;
+}
+
+double step_model_kv_capacity_bytes(const struct step_model *model, double utilisation, double reserve_bytes) {
+    double rank = model->gpu.hbm_capacity_bytes.value * utilisation - model->weight_bytes - model->activation_bytes -
+                  reserve_bytes;
+    return rank > 0 ? rank * (double)model->tp : 0.0;
+}

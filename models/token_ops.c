@@ -1,0 +1,144 @@
+/* The ops of a step that depend on how many tokens it computes, and on how many logits: all but attention. Load only.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "models/step_model.h"
+
+static struct price add(struct price a, struct price b) {
+    struct price sum = {.seconds = a.seconds + b.seconds,
+                        .variance = a.variance + b.variance,
+                        .bytes = a.bytes + b.bytes,
+                        .flops = a.flops + b.flops,
+                        .basis = basis_weaker(a.basis, b.basis)};
+    sum.bound = a.seconds >= b.seconds ? a.bound : b.bound;
+    return sum;
+}
+
+static struct price gemm(const struct step_model *model, double m, double n, double k, double count) {
+    return gemm_price(&model->machine, model->weight_dtype, m, n, k, count);
+}
+
+static void attention_products(const struct step_model *model, double tokens, struct price *prices) {
+    const struct arch *a = &model->arch;
+    double layers = (double)a->layers, hidden = (double)a->hidden, heads = (double)a->q_heads / (double)model->tp;
+    if (a->kv_lora > 0) {
+        double q_dim = heads * (double)(a->nope_dim + a->rope_dim), latent = (double)(a->kv_lora + a->rope_dim);
+        /* Query and KV latents are one product, as engines fuse them. */
+        if (a->q_lora > 0)
+            prices[OP_QKV] = add(gemm(model, tokens, (double)a->q_lora + latent, hidden, layers),
+                                 gemm(model, tokens, q_dim, (double)a->q_lora, layers));
+        else
+            prices[OP_QKV] = gemm(model, tokens, q_dim + latent, hidden, layers);
+        prices[OP_KV_B] = gemm(model, tokens, heads * (double)(a->nope_dim + a->v_dim), (double)a->kv_lora, layers);
+        prices[OP_O_PROJ] = gemm(model, tokens, hidden, heads * (double)a->v_dim, layers);
+        return;
+    }
+    double kv_heads = a->kv_heads > model->tp ? (double)a->kv_heads / (double)model->tp : 1.0;
+    double dim = (double)a->head_dim;
+    prices[OP_QKV] = gemm(model, tokens, (heads + 2.0 * kv_heads) * dim, hidden, layers);
+    prices[OP_O_PROJ] = gemm(model, tokens, hidden, heads * dim, layers);
+}
+
+static void ffn_products(const struct step_model *model, double tokens, struct price *prices) {
+    const struct arch *a = &model->arch;
+    double hidden = (double)a->hidden, tp = (double)model->tp;
+    double dense = (double)(a->experts > 0 ? a->dense_layers : a->layers), moe = (double)a->layers - dense;
+    if (dense > 0) {
+        prices[OP_GATE_UP] = gemm(model, tokens, 2.0 * (double)a->ffn / tp, hidden, dense);
+        prices[OP_DOWN] = gemm(model, tokens, hidden, (double)a->ffn / tp, dense);
+    }
+    if (moe == 0)
+        return;
+    double width = (double)a->moe_ffn / tp;
+    prices[OP_ROUTER] = gemm_price(&model->machine, DTYPE_BF16, tokens, (double)a->experts, hidden, moe);
+    prices[OP_EXPERTS] = experts_price(&model->machine, model->weight_dtype, tokens, a, width, moe);
+    if (a->shared_experts > 0) {
+        double shared = (double)a->shared_experts * width;
+        prices[OP_SHARED_EXPERTS] =
+            add(gemm(model, tokens, 2.0 * shared, hidden, moe), gemm(model, tokens, hidden, shared, moe));
+    }
+}
+
+/* Norms (fused with the residual add), rotary embedding, KV write and activation: 5 kernels a dense layer, as vLLM runs
+ * them. MoE layers add top-k, sort and combine; MLA a norm of the latents. */
+static struct price elementwise(const struct step_model *model, double tokens) {
+    const struct arch *a = &model->arch;
+    double hidden = (double)a->hidden, tp = (double)model->tp, layers = (double)a->layers;
+    double dense = (double)(a->experts > 0 ? a->dense_layers : a->layers), moe = layers - dense;
+    double q_dim = (double)a->q_heads / tp * (double)a->head_dim;
+    double norms = 2.0 * 4.0 * hidden, rotary = 2.0 * q_dim,
+           write = arch_kv_bytes_per_token(a, model->kv_dtype, model->tp) / layers;
+    double visits = (double)(a->experts_per_token + a->shared_experts);
+    double every = layers * (2.0 * (norms + rotary) + 2.0 * write);
+    double dense_bytes = dense * 2.0 * 3.0 * (double)a->ffn / tp;
+    double moe_bytes = moe * 2.0 * visits * (3.0 * (double)a->moe_ffn / tp + 3.0 * hidden);
+    double kernels = 5.0 * layers + 3.0 * moe + (a->kv_lora > 0 ? layers : 0.0) + 1.0; /* + the last norm */
+    double bytes = tokens * (every + dense_bytes + moe_bytes);
+    return small_price(&model->machine, bytes / kernels, kernels);
+}
+
+void token_prices(const struct step_model *model, double tokens, struct price *prices) {
+    const struct arch *a = &model->arch;
+    const struct machine *machine = &model->machine;
+    memset(prices, 0, OP_COUNT * sizeof *prices);
+    double row = 2.0 * (double)a->hidden;
+    prices[OP_EMBEDDING] = small_price(machine, 2.0 * tokens * row, 1.0);
+    attention_products(model, tokens, prices);
+    ffn_products(model, tokens, prices);
+    if (model->tp >
+        1) /* after attention and FFN of each layer, and of the embedding, whose rows are spread over ranks */
+        prices[OP_ALL_REDUCE] = all_reduce_price(machine, tokens * row, 2.0 * (double)a->layers + 1.0);
+    prices[OP_ELEMENTWISE] = elementwise(model, tokens);
+    double gaps = (double)a->layers * machine->layer_s + machine->step_s;
+    prices[OP_GAPS] = (struct price){.seconds = gaps,
+                                     .variance = machine->small_variance * gaps * gaps,
+                                     .bound = BOUND_LATENCY,
+                                     .basis = basis_weaker(machine->floor, BASIS_EXTRAPOLATED)};
+}
+
+/* Output matrix (kept in bf16 whatever the weights), gather of the ranks' logits, and the pick: a pass over logits in
+ * fp32. */
+struct price head_price(const struct step_model *model, double logits) {
+    if (logits <= 0)
+        return (struct price){0};
+    double vocab = (double)model->arch.vocab, tp = (double)model->tp;
+    struct price price = gemm_price(&model->machine, DTYPE_BF16, logits, vocab / tp, (double)model->arch.hidden, 1.0);
+    price = add(price, small_price(&model->machine, logits * vocab * 6.0, 2.0));
+    /* A gather moves half of what an all-reduce of the same result does. */
+    if (model->tp > 1)
+        price = add(price, all_reduce_price(&model->machine, logits * vocab * 2.0 / 2.0, 1.0));
+    return price;
+}
+
+static struct step_row row_of(const struct price *prices, int count) {
+    struct step_row row = {.basis = BASIS_MEASURED};
+    for (int i = 0; i < count; i++) {
+        row.seconds += prices[i].seconds;
+        row.variance += prices[i].variance;
+        row.bytes += prices[i].bytes;
+        row.flops += prices[i].flops;
+        if (prices[i].seconds > 0)
+            row.basis = (int)basis_weaker((enum basis)row.basis, prices[i].basis);
+    }
+    return row;
+}
+
+struct step_row token_row(const struct step_model *model, int64_t tokens) {
+    struct price prices[OP_COUNT];
+    if (tokens == 0)
+        return (struct step_row){.basis = BASIS_MEASURED};
+    if (model->by_tokens && tokens <= model->max_tokens)
+        return model->by_tokens[tokens];
+    token_prices(model, (double)tokens, prices);
+    return row_of(prices, OP_COUNT);
+}
+
+struct step_row head_row(const struct step_model *model, int64_t logits) {
+    if (logits == 0)
+        return (struct step_row){.basis = BASIS_MEASURED};
+    if (model->by_logits && logits <= model->max_tokens)
+        return model->by_logits[logits];
+    struct price price = head_price(model, (double)logits);
+    return row_of(&price, 1);
+}
