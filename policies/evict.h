@@ -28,6 +28,8 @@ struct block_info {
     uint8_t category;   /* NEED_CATEGORY: enum category of the workload; else 0 */
     uint8_t priority;   /* 0..100, 35 unless the request says otherwise */
     uint8_t in_flight;  /* arriving or leaving: it may not be the victim */
+    uint8_t state;      /* the tier's own */
+    uint32_t unused;    /* makes a block one cache line */
 };
 
 struct evict_context {
@@ -62,7 +64,8 @@ struct evict_policy {
     /* Required. The slot to evict: resident, refs 0, not in flight; under LIFT_LEAF children 0. EVICT_NONE when no block
      * qualifies. Must not change state that remove has not confirmed, except lazily (a hand may advance). */
     uint32_t (*victim)(void *self, int64_t now);
-    /* Required. The block in `slot` is going: evicted (the victim, or a descendant under cascade) or deleted from outside. */
+    /* Required. The block in `slot` is going: evicted (the victim, or a descendant under cascade) or deleted from outside.
+     * blocks[slot] can still be read, and its parent's children no longer counts it. */
     void (*remove)(void *self, uint32_t slot, bool evicted, int64_t now);
     /* Optional. A look-up of `id` missed (ghost lists). Runs before the insert that may follow. */
     void (*miss)(void *self, uint64_t id, int64_t now);

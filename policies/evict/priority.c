@@ -1,0 +1,118 @@
+/* Priority with duration: blocks queue by priority, the lowest queue gives first; a priority may hold for a while only.
+ *
+ * Rule     a queue a priority, 0..100. A block joins the tail of its queue when it is let go; the victim is the head of the lowest
+ *          queue that is not empty, leaves only. When a priority's duration is over, the block falls back to the default priority,
+ *          at the tail.
+ * Needs    time, the tree. Lift: leaf. Cost: O(1) a hook and O(log n) where durations are used.
+ * Source   TensorRT-LLM batch_manager/evictionPolicy.cpp (default priority 35).
+ * Differs  there the duration counts from the block's last release as here; offload thresholds are the tier's business. */
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "policies/evict/heap.h"
+#include "policies/evict/list.h"
+
+enum { PRIORITIES = 101 };
+
+struct priority_options {
+    int64_t default_priority;
+};
+static const struct option priority_table[] = {
+    {.name = "default_priority", .kind = OPTION_INT, .offset = offsetof(struct priority_options, default_priority), .fallback = "35", .min = 0, .max = 100,
+     .help = "what a block falls back to when its own priority has run out"},
+    OPTION_END};
+
+struct priority {
+    const struct block_info *blocks;
+    struct slot_link *links;
+    struct slot_list queues[PRIORITIES];
+    uint8_t *level;           /* by slot: current priority + 1; 0: as the block says */
+    struct slot_heap expiries;
+    uint32_t capacity;
+    int64_t default_priority;
+};
+
+static void *priority_create(const struct evict_context *context) {
+    const struct priority_options *options = context->options;
+    struct priority *state = calloc(1, sizeof *state);
+    MUST(state != NULL);
+    state->blocks = context->blocks;
+    state->capacity = context->capacity;
+    state->default_priority = options ? options->default_priority : 35;
+    state->links = links_create(context->capacity);
+    state->level = lazy_alloc(context->capacity, 1);
+    slot_heap_create(&state->expiries, context->capacity);
+    return state;
+}
+static void priority_destroy(void *self) {
+    struct priority *state = self;
+    links_destroy(state->links, state->capacity);
+    lazy_free(state->level, state->capacity, 1);
+    slot_heap_destroy(&state->expiries);
+    free(state);
+}
+static uint32_t level_of(const struct priority *state, uint32_t slot) {
+    return state->level[slot] ? state->level[slot] - 1u : state->blocks[slot].priority;
+}
+static void leave_queue(struct priority *state, uint32_t slot) {
+    if (link_is_in(state->links, slot)) list_unlink(&state->queues[level_of(state, slot)], state->links, slot);
+}
+static void join_queue(struct priority *state, uint32_t slot) {
+    const struct block_info *block = &state->blocks[slot];
+    leave_queue(state, slot);
+    if (block->refs == 0 && block->children == 0 && !block->in_flight) list_push_back(&state->queues[level_of(state, slot)], state->links, slot);
+}
+static void renew(struct priority *state, uint32_t slot, int64_t now) {
+    leave_queue(state, slot);
+    state->level[slot] = 0;
+    int64_t duration_ns = state->blocks[slot].duration_ns;
+    if (duration_ns > 0) slot_heap_put(&state->expiries, slot, (struct slot_key){now + duration_ns, 0});
+    join_queue(state, slot);
+}
+static void priority_insert(void *self, uint32_t slot, int64_t now) {
+    struct priority *state = self;
+    renew(state, slot, now);
+    uint32_t parent = state->blocks[slot].parent;
+    if (parent != EVICT_NONE) leave_queue(state, parent);
+}
+static void priority_touch(void *self, uint32_t slot, int64_t now) { renew(self, slot, now); }
+static void priority_hold(void *self, uint32_t slot, int64_t now) {
+    (void)now;
+    leave_queue(self, slot);
+}
+static void priority_release(void *self, uint32_t slot, int64_t now) { renew(self, slot, now); }
+static int64_t priority_timer(void *self, int64_t now) {
+    struct priority *state = self;
+    uint32_t slot;
+    while ((slot = slot_heap_first(&state->expiries)) != EVICT_NONE && state->expiries.keys[slot].first <= now) {
+        slot_heap_remove(&state->expiries, slot);
+        leave_queue(state, slot);
+        state->level[slot] = (uint8_t)(state->default_priority + 1);
+        join_queue(state, slot);
+    }
+    return slot == EVICT_NONE ? EVICT_NEVER : state->expiries.keys[slot].first;
+}
+static uint32_t priority_victim(void *self, int64_t now) {
+    (void)now;
+    struct priority *state = self;
+    for (int p = 0; p < PRIORITIES; p++)
+        if (state->queues[p].head) return list_first(&state->queues[p]);
+    return EVICT_NONE;
+}
+static void priority_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
+    (void)evicted, (void)now;
+    struct priority *state = self;
+    leave_queue(state, slot);
+    slot_heap_remove(&state->expiries, slot);
+    state->level[slot] = 0;
+    uint32_t parent = state->blocks[slot].parent;
+    if (parent != EVICT_NONE) join_queue(state, parent);
+}
+
+static const struct evict_policy priority = {
+    .policy = {.abi = POLICY_ABI, .name = "priority", .rule = "the lowest priority goes first, leaves only; priorities may run out",
+               .source = "TensorRT-LLM batch_manager/evictionPolicy.cpp", .needs = NEED_TIME | NEED_TREE, .options = priority_table,
+               .options_size = sizeof(struct priority_options)},
+    .lifts = LIFT_LEAF, .create = priority_create, .destroy = priority_destroy, .insert = priority_insert, .touch = priority_touch,
+    .hold = priority_hold, .release = priority_release, .timer = priority_timer, .victim = priority_victim, .remove = priority_remove};
+POLICY_REGISTER(evict, priority)
