@@ -131,7 +131,7 @@ check-long: ; +@BUILD=$(BUILD) TIERSIM_LONG=1 tools/check.sh tests
 test: ; +@BUILD=$(BUILD) tools/check.sh tests
 fuzz: ; +@BUILD=$(BUILD) tools/check.sh fuzz
 bench: $(BUILD)/tiersim $(benches)
-	@BUILD=$(BUILD) tools/bench.sh $(BUILD)/bench.json $(benches)
+	@BUILD=$(BUILD) CC="$(CC)" tools/bench.sh $(BUILD)/bench.json $(benches)
 	@mkdir -p results; mv $(BUILD)/bench.json results/bench.json; echo "wrote results/bench.json"
 fresh: ; @tools/fresh.sh
 
