@@ -18,7 +18,7 @@ failure_lines=200
 export results test_seconds build make fuzz_seconds failure_lines
 export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
 
-# record CHECK PASSED FAILED SKIPPED [LOG]: one line in the results, one for the reader; the log if it failed.
+# record CHECK PASSED FAILED SKIPPED [LOG [NOTE]]: one line in the results, one for the reader; the log if it failed.
 record() {
     printf '%s %d %d %d\n' "$1" "$2" "$3" "$4" >>"$results/counts"
     local line
@@ -26,9 +26,10 @@ record() {
     [ "$4" -gt 0 ] && line+=", $4 skipped"
     if [ "$3" -gt 0 ]; then
         line+=", $3 FAILED"
-        [ $# -gt 4 ] && [ -e "$5" ] && line+=$'\n'$(tail -n "$failure_lines" "$5" | sed 's/^/    | /')
+        [ -n "${5:-}" ] && [ -e "$5" ] && line+=$'\n'$(tail -n "$failure_lines" "$5" | sed 's/^/    | /')
     fi
-    printf '%s\n' "$line"
+    [ -n "${6:-}" ] && line+=$'\n'$6
+    cat <<<"$line" # one write: several checks report at a time
 }
 
 # run_program PREFIX PROGRAM: a test program. cmocka answers in TAP on stdout; a program without cmocka passes by
@@ -58,9 +59,10 @@ run_program() {
         failed=1
     fi
     { cat "$log.out" "$log.err"; echo "$2 ended with exit code $rc$([ "$rc" -eq 124 ] && echo ': out of time')"; } >"$log"
-    record "$name" "$passed" "$failed" "$skipped" "$log"
-    [ "$skipped" -gt 0 ] && sed -n 's/^\(not \)\?ok [0-9]* # SKIP/    skipped:/p; /^skip/s/^/    /p' "$log.out"
-    return 0
+    # Why a test was skipped is the last thing that it said.
+    record "$name" "$passed" "$failed" "$skipped" "$log" "$(awk '
+        /^(not )?ok [0-9]+ # SKIP/ { sub(/.*# SKIP */, ""); print "    skipped " $0 (said == "" ? "" : ": " said) }
+        { said = /^(not )?ok / ? "" : $0 }' "$log.out")"
 }
 
 # run_fuzzer TARGET: a libFuzzer program on its corpus; what it finds stays in the build folder.
@@ -88,10 +90,7 @@ simple() {
     if "$@" >"$log" 2>&1; then record "$name" 1 0 0; else record "$name" 0 1 0 "$log"; fi
 }
 
-skip() {
-    record "$1" 0 0 1
-    echo "    skipped: $2"
-}
+skip() { record "$1" 0 0 1 "" "    skipped: $2"; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
 

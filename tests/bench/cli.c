@@ -68,7 +68,7 @@ static bool read_command(struct command *command, const char *path, char *progra
         if (strncmp(line, "# needs ", 8) == 0)
             here = here && present(line + 8);
         else if (strncmp(line, "# ", 2) == 0)
-            snprintf(command->what, sizeof command->what, "%s", line + 2);
+            snprintf(command->what, sizeof command->what, "%.250s", line + 2);
         else if (strlen(command->text) + strlen(line) + 2 < sizeof command->text)
             strcat(strcat(command->text, line), " ");
     }
