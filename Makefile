@@ -130,6 +130,10 @@ check: ; +@BUILD=$(BUILD) tools/check.sh
 check-long: ; +@BUILD=$(BUILD) TIERSIM_LONG=1 tools/check.sh tests
 test: ; +@BUILD=$(BUILD) tools/check.sh tests
 fuzz: ; +@BUILD=$(BUILD) tools/check.sh fuzz
+# Of what fuzzing found, the inputs that reach new code join the corpus.
+fuzz-keep:
+	@for f in $(fuzzers:$(BUILD)/%=$(BUILD)/fuzz/%); do name=$$(basename $$f); mkdir -p tests/fuzz/corpus/$$name; \
+		$$f -merge=1 tests/fuzz/corpus/$$name $(BUILD)/fuzz/corpus/$$name 2>&1 | grep MERGE-OUTER | tail -n 1; done
 bench: $(BUILD)/tiersim $(benches)
 	@BUILD=$(BUILD) CC="$(CC)" tools/bench.sh $(BUILD)/bench.json $(benches)
 	@mkdir -p results; mv $(BUILD)/bench.json results/bench.json; echo "wrote results/bench.json"
@@ -164,7 +168,7 @@ docs-check:
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/tiersim'
 	install -m 755 $(BUILD)/tiersim $(calibrate) '$(DESTDIR)$(PREFIX)/bin'
-	cp -R configs '$(DESTDIR)$(PREFIX)/share/tiersim/'
+	rm -rf '$(DESTDIR)$(PREFIX)/share/tiersim/configs' && cp -R configs '$(DESTDIR)$(PREFIX)/share/tiersim/'
 	for h in $$($(CC) $(all_cflags) -MM $(wildcard policies/*.h) | tr -s ' \\' '\n\n' | grep '\.h$$' | sort -u); do \
 		install -D -m 644 $$h '$(DESTDIR)$(PREFIX)/include/tiersim'/$$h; done
 uninstall:
@@ -180,7 +184,7 @@ help:
 	@echo 'make               build/tiersim, and build/tiersim-calibrate where nvcc is found'
 	@echo 'make check         every check: tests, tests under sanitizers, fuzzing, format, tidy, docs'
 	@echo 'make test          the tests alone; check-long: with longer random scenarios'
-	@echo 'make fuzz          each target in tests/fuzz for FUZZ_SECONDS (60)'
+	@echo 'make fuzz          each target in tests/fuzz for FUZZ_SECONDS (60); fuzz-keep: its finds into the corpus'
 	@echo 'make bench         benchmarks, into results/bench.json'
 	@echo 'make fresh         both quickstart commands in a bare Debian 12 (root or sudo; debootstrap)'
 	@echo 'make format, tidy  clang-format in place; clang-tidy'
@@ -193,5 +197,5 @@ help:
 FORCE:
 .SECONDARY: $(programs:=.o)
 .DELETE_ON_ERROR:
-.PHONY: all tests benches fuzzers check check-long test fuzz bench fresh format format-check tidy docs docs-check install uninstall clean \
+.PHONY: all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
 	features list-tests list-fuzzers print-prefix help FORCE

@@ -15,7 +15,7 @@ installed=$root$prefix
 for header in "$installed"/include/tiersim/policies/*.h; do
     echo "#include \"policies/${header##*/}\""
 done >"$root/policy.c"
-gcc -std=c11 -D_GNU_SOURCE -Wall -Werror -shared -fPIC -I"$installed/include/tiersim" -o "$root/policy.so" "$root/policy.c"
+"${CC:-gcc}" -std=c11 -D_GNU_SOURCE -Wall -Werror -shared -fPIC -I"$installed/include/tiersim" -o "$root/policy.so" "$root/policy.c"
 "$make" -s --no-print-directory BUILD="$build" DESTDIR="$root" uninstall
 left=$(find "$root" -type f ! -name 'policy.*')
 [ -z "$left" ] || { echo "uninstall leaves: $left"; exit 1; }
