@@ -17,7 +17,7 @@ struct gpu {
     struct figure pcie_bytes_per_s;            /* one direction, of the host link (C2C where that is the link) */
     struct figure tdp_w, idle_w;
     struct figure price_usd_per_hour;          /* on demand, for when a node names no price */
-    const char *profile;                       /* configs/profiles/NAME.yaml measured on it; "": spec, scaled from h100-sxm */
+    const char *profile;                       /* configs/profiles/NAME.yaml measured on it; NULL: scaled from h100-sxm, basis spec */
 };
 extern const struct option gpu_options[];
 
