@@ -46,10 +46,12 @@ WARN_C := -Wstrict-prototypes -Wmissing-prototypes
 sanitize := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 base_flags := -I. -I$(BUILD) -D_GNU_SOURCE -DTIERSIM_PREFIX='"$(PREFIX)"' -ffp-contract=off $(openmp) $(sanitize) \
 	$(WARN) $(if $(CI),-Werror)
+# Headers are C11; the little C++ and CUDA there is reads them too.
+noreturn := -D_Noreturn='[[noreturn]]'
 all_cflags = -std=c11 $(CFLAGS) $(WARN_C) $(base_flags) $(pkg_cflags) $(CPPFLAGS)
-all_cxxflags = -std=c++17 $(CXXFLAGS) $(base_flags) $(CPPFLAGS)
+all_cxxflags = -std=c++17 $(CXXFLAGS) $(noreturn) $(base_flags) $(CPPFLAGS)
 # sm_90 runs as it is on Hopper; PTX of compute_80 is translated by the driver for any other since Ampere.
-all_nvccflags = -std=c++17 -O2 -I. -I$(BUILD) -D_GNU_SOURCE -Xcompiler -Wall$(if $(CI),$(comma)-Werror) \
+all_nvccflags = -std=c++17 -O2 $(noreturn) -I. -I$(BUILD) -D_GNU_SOURCE -Xcompiler -Wall$(if $(CI),$(comma)-Werror) \
 	-gencode arch=compute_90,code=sm_90 -gencode arch=compute_80,code=compute_80
 CUDA_LIBS ?= $(addprefix -l,$(foreach l,cublas cublasLt,$(if $(wildcard $(dir $(NVCC))../lib64/lib$l.so),$l)))
 LDLIBS = $(pkg_libs) -lsimdjson -lm -ldl -lstdc++
