@@ -47,12 +47,12 @@ run_program() {
         >"$log.out" 2>"$log.err" </dev/null
     rc=$?
     # A test that forks may print a line of its parent's again: a line counts once.
-    read -r passed failed skipped < <(awk '
+    read -r passed failed skipped <<<"$(awk '
         seen[$0]++ { next }
         /^(not )?ok [0-9]+ # SKIP/ { skipped++; next }
         /^ok [0-9]+ /     { passed++ }
         /^not ok [0-9]+ / { failed++ }
-        END { print passed + 0, failed + 0, skipped + 0 }' "$log.out")
+        END { print passed + 0, failed + 0, skipped + 0 }' "$log.out")"
     if [ $((passed + failed + skipped)) -eq 0 ]; then
         case $rc in 0) passed=1 ;; 77) skipped=1 ;; *) failed=1 ;; esac
     elif [ "$rc" -ne 0 ] && [ "$failed" -eq 0 ]; then
@@ -107,7 +107,7 @@ run_tests() { # run_tests PREFIX BUILD_DIR [make variables]
     local prefix=$1 dir=$2 log=$results/$1build.log names
     shift 2
     "$make" -k -j"$jobs" BUILD="$dir" "$@" all tests >"$log" 2>&1 || grep -E 'error|Error|warning|undefined' "$log" | head -n 60
-    read -ra names < <("$make" -s --no-print-directory BUILD="$dir" "$@" list-tests)
+    read -ra names <<<"$("$make" -s --no-print-directory BUILD="$dir" "$@" list-tests)"
     each run_program "${prefix:-''}" "${names[@]}"
 }
 
@@ -131,7 +131,7 @@ stage_tests() { run_tests "" "$build"; }
 stage_san() { run_tests san_ "$build/san" SAN=$sanitizers; }
 stage_fuzz() {
     local names dir=$build/fuzz log=$results/fuzz_build.log
-    read -ra names < <("$make" -s --no-print-directory BUILD="$dir" list-fuzzers)
+    read -ra names <<<"$("$make" -s --no-print-directory BUILD="$dir" list-fuzzers)"
     if [ ${#names[@]} -eq 0 ]; then
         skip fuzz "tests/fuzz holds no target"
     elif ! have clang; then
