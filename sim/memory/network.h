@@ -1,0 +1,160 @@
+/* Flows that share: the network of links and devices, and the transfers under way on it.
+ *
+ * A link (a PCIe slot, a copy engine, a DRAM bus, a drive, a NIC) carries bytes in two directions. A transfer is a
+ * *flow* over the hops of its path, all of them at once: it moves at the rate of its narrowest. Flows on a shared link
+ * divide it by max-min fairness (progressive filling over all links, duplex caps counted as links of their own); a
+ * fifo link serves one flow a direction, in the order in which they reach it. Rates change only when a flow begins or
+ * ends. A flow goes through:
+ *
+ *   waiting   the latencies of its hops, and a delay of its own     takes no bandwidth
+ *   queued    until it is the first at each of its fifo links
+ *   active    N blocks, S bytes; alone it takes max over hops of (S/BW + N*descriptor)
+ *   landing   until the host has submitted its last descriptor     takes no bandwidth
+ *
+ * so that a lone flow takes max(N*submit, sum of latencies + max over hops of (S/BW + N*descriptor)), rounded up to ns:
+ * the form measured for DMA copies (docs: calibration). A descriptor's cost occupies the link like the bytes do. A
+ * drive is limited to BW and to iops * s together, and each flow on it to queue_depth * s / latency, s = min(io_bytes,
+ * a block).
+ *
+ * Bytes are whole: what a flow carried is its size when it ends. No allocation once the pools have grown. */
+#ifndef SIM_MEMORY_NETWORK_H
+#define SIM_MEMORY_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim/base/option.h"
+#include "sim/engine/engine.h"
+
+/* Towards the GPU, and away from it. */
+enum network_direction { NETWORK_READ, NETWORK_WRITE };
+
+/* One direction of a link. */
+struct link_direction {
+    double bandwidth_bytes_per_s;  /* sustained, of large transfers, the other direction idle */
+    double latency_s;              /* a transfer, from the first submission to the first byte */
+    double submit_s;               /* a descriptor: host work, overlaps the copy */
+    double descriptor_s;           /* a descriptor: time of the link itself */
+    double descriptor_small_s;     /* the same for blocks smaller than descriptor_break_bytes */
+    double descriptor_break_bytes; /* 0: one regime */
+    int64_t queue_depth;           /* of one flow on a drive; 0: not a drive */
+    double io_bytes;               /* largest I/O; 0: a block is one I/O */
+    double iops;                   /* of the whole drive; 0: no limit */
+};
+
+struct link_options {
+    const char *name;                  /* not read from YAML: whoever makes the links names them */
+    struct link_direction read, write; /* write without a bandwidth: like read */
+    double duplex_bytes_per_s;         /* both directions together; 0: no cap */
+    double peak_bytes_per_s;           /* physical, a direction, for utilisation; 0: the bandwidth */
+    bool fifo;                         /* one flow at a time a direction (copy engines); else shared */
+    int basis;                         /* enum basis */
+    const char *source;
+};
+extern const struct option link_direction_table[];
+extern const char *const link_basis_choices[];
+/* The option rows of a `struct link_options member` inside `struct type`, for the table of whoever embeds one. */
+#define LINK_OPTION_ROWS(type, member)                                                                                 \
+    {.name = "read",                                                                                                   \
+     .kind = OPTION_STRUCT,                                                                                            \
+     .offset = offsetof(type, member.read),                                                                            \
+     .table = link_direction_table,                                                                                    \
+     .help = "towards the GPU"},                                                                                       \
+        {.name = "write",                                                                                              \
+         .kind = OPTION_STRUCT,                                                                                        \
+         .offset = offsetof(type, member.write),                                                                       \
+         .fallback = "",                                                                                               \
+         .table = link_direction_table,                                                                                \
+         .help = "away from the GPU; like read where it has no bandwidth"},                                            \
+        {.name = "duplex",                                                                                             \
+         .kind = OPTION_REAL,                                                                                          \
+         .offset = offsetof(type, member.duplex_bytes_per_s),                                                          \
+         .unit = UNIT_BYTES_PER_S,                                                                                     \
+         .fallback = "0",                                                                                              \
+         .min = 0,                                                                                                     \
+         .max = 1e18,                                                                                                  \
+         .help = "cap for both directions together; 0: none"},                                                         \
+        {.name = "peak",                                                                                               \
+         .kind = OPTION_REAL,                                                                                          \
+         .offset = offsetof(type, member.peak_bytes_per_s),                                                            \
+         .unit = UNIT_BYTES_PER_S,                                                                                     \
+         .fallback = "0",                                                                                              \
+         .min = 0,                                                                                                     \
+         .max = 1e18,                                                                                                  \
+         .help = "physical peak of a direction, which utilisation refers to; 0: the bandwidth"},                       \
+        {.name = "fifo",                                                                                               \
+         .kind = OPTION_BOOL,                                                                                          \
+         .offset = offsetof(type, member.fifo),                                                                        \
+         .fallback = "no",                                                                                             \
+         .help = "one transfer at a time in each direction, as a copy engine; otherwise they share"},                  \
+        {.name = "basis",                                                                                              \
+         .kind = OPTION_CHOICE,                                                                                        \
+         .offset = offsetof(type, member.basis),                                                                       \
+         .fallback = "spec",                                                                                           \
+         .choices = link_basis_choices,                                                                                \
+         .help = "how well these figures are known"},                                                                  \
+    {                                                                                                                  \
+        .name = "source", .kind = OPTION_TEXT, .offset = offsetof(type, member.source),                                \
+        .help = "where these figures are from"                                                                         \
+    }
+/* Fills in `write` and checks that the figures make a link; -1 with `at` and a remedy where they do not. */
+int link_check(struct link_options *link, struct place at, struct error *err);
+
+struct network;
+/* A flow has ended: all its bytes and blocks have landed. The flow's id is valid until the hook returns. The hook may
+ * start, truncate and ask. */
+typedef void (*network_done)(void *self, uint64_t tag, sim_time now);
+
+/* One source of `engine`. */
+struct network *network_create(struct engine *engine, network_done done, void *self);
+void network_destroy(struct network *network);
+/* Adds a link (its options are copied, the name is not). Ids count up from 0. A figure that link_check refuses is a
+ * defect. */
+uint32_t network_add(struct network *network, const struct link_options *options);
+uint32_t network_links(const struct network *network);
+
+enum { NETWORK_HOPS_MAX = 16 };
+struct network_hop {
+    uint32_t link;
+    enum network_direction direction;
+};
+
+/* Starts a flow of `bytes` in `blocks` (>= 1) equal blocks over 1 to NETWORK_HOPS_MAX hops, now. A link that is crossed
+ * twice stands twice. Returns its id. `done(tag)` follows, never within this call. */
+uint64_t network_start(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
+                       uint32_t blocks, uint64_t tag);
+/* The same after `delay_ns` of something else (software) that takes no bandwidth. */
+uint64_t network_start_after(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
+                             uint32_t blocks, sim_time delay_ns, uint64_t tag);
+/* Blocks that have landed by `now`, in order; for a `now` to come, if rates stay as they are. */
+uint32_t network_progress_blocks(const struct network *network, uint64_t flow, sim_time now);
+/* Ends the flow after its first `blocks` blocks, or after the one on its way where that is further; done follows as
+ * usual, at once for a flow that has not begun and keeps none. Returns the blocks that land. */
+uint32_t network_truncate(struct network *network, uint64_t flow, uint32_t blocks);
+/* Bytes per second at the moment; 0 while it waits, queues or lands. */
+double network_rate(const struct network *network, uint64_t flow);
+/* When its first byte moved; SIM_NEVER: not yet. */
+sim_time network_begun(const struct network *network, uint64_t flow);
+
+/* Bytes submitted to a link and direction and not carried yet. */
+uint64_t network_queued_bytes(const struct network *network, uint32_t link, enum network_direction direction);
+/* When a flow would end if it were started now and none came after it. Exact on idle links, in a single fifo queue and on
+ * a single shared link without latency; otherwise an estimate, from those now ahead and beside. Changes nothing. */
+sim_time network_predict(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
+                         uint32_t blocks);
+
+/* What a direction of a link has carried up to now: the bytes of flows that are under way count as far as they got. */
+struct network_totals {
+    const char *name;
+    double bandwidth_bytes_per_s, peak_bytes_per_s;
+    uint64_t bytes, flows; /* flows: ended */
+    int64_t busy_ns;       /* at least one flow active */
+};
+/* Utilisation above 1 is a defect. */
+struct network_totals network_totals(const struct network *network, uint32_t link, enum network_direction direction);
+/* Flows that were started and have not ended. */
+uint32_t network_flows(const struct network *network);
+/* Slow: checks lists, byte counts, that no link is overfull and that every rate is max-min fair (MUST). For tests. */
+void network_audit(const struct network *network);
+
+#endif

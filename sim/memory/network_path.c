@@ -1,0 +1,78 @@
+/* What a flow costs on its path, before anybody else is there. */
+#include "sim/base/error.h"
+#include "sim/memory/network_impl.h"
+
+sim_time ns_up(double seconds) {
+    double ns = seconds * 1e9;
+    MUST(ns >= 0 && ns < 9e18);
+    /* An exact number of ns may come out of the division a rounding error above itself. */
+    double floor_ns = (double)(sim_time)ns, slack = 1e-6 + ns * 1e-15;
+    return (sim_time)floor_ns + (ns - floor_ns > slack);
+}
+
+/* Seconds of a direction that a byte takes, with its share of the descriptors' cost and of the I/Os. */
+static double cost_of(const struct link_direction *d, double bytes, double blocks) {
+    double block = bytes / blocks;
+    double descriptor = block < d->descriptor_break_bytes ? d->descriptor_small_s : d->descriptor_s;
+    double cost = 1 / d->bandwidth_bytes_per_s + descriptor / block;
+    if (d->iops > 0) {
+        double io = d->io_bytes > 0 && d->io_bytes < block ? d->io_bytes : block;
+        double by_ios = 1 / (d->iops * io);
+        cost = by_ios > cost ? by_ios : cost;
+    }
+    return cost;
+}
+
+/* Seconds a byte that the depth of one flow's queue allows. */
+static double depth_cost_of(const struct link_direction *d, double block) {
+    if (d->queue_depth == 0)
+        return 0;
+    double io = d->io_bytes > 0 && d->io_bytes < block ? d->io_bytes : block;
+    return d->latency_s / ((double)d->queue_depth * io);
+}
+
+static void add_use(struct flow *flow, struct pipe *pipe, double cost) {
+    for (uint32_t i = 0; i < flow->uses; i++)
+        if (flow->use[i].pipe == pipe) {
+            flow->use[i].cost_s += cost;
+            flow->use[i].crossings++;
+            return;
+        }
+    flow->use[flow->uses++] = (struct use){flow, pipe, cost, 1, NULL, NULL};
+    flow->has_fifo |= pipe->fifo;
+}
+
+void flow_measure(const struct network *network, struct flow *flow, const struct network_hop *path, uint32_t hops,
+                  uint64_t bytes, uint32_t blocks) {
+    MUST(hops >= 1 && hops <= NETWORK_HOPS_MAX && blocks >= 1);
+    flow->bytes = flow->whole_bytes = bytes;
+    flow->blocks = flow->whole_blocks = blocks;
+    flow->uses = 0;
+    flow->has_fifo = false;
+    double latency = 0, submit = 0, slowest = 0;
+    double size = bytes > 0 ? (double)bytes : 1; /* no bytes: the rate does not matter */
+    for (uint32_t i = 0; i < hops; i++) {
+        MUST(path[i].link < network->link_count);
+        struct link *link = network->links[path[i].link];
+        const struct link_direction *d = path[i].direction == NETWORK_READ ? &link->options.read : &link->options.write;
+        latency += d->latency_s;
+        submit = d->submit_s > submit ? d->submit_s : submit;
+        add_use(flow, &link->direction[path[i].direction], cost_of(d, size, blocks));
+        if (link->options.duplex_bytes_per_s > 0)
+            add_use(flow, &link->both, 1 / link->options.duplex_bytes_per_s);
+        double depth = depth_cost_of(d, size / blocks);
+        slowest = depth > slowest ? depth : slowest;
+    }
+    for (uint32_t i = 0; i < flow->uses; i++)
+        slowest = flow->use[i].cost_s > slowest ? flow->use[i].cost_s : slowest;
+    flow->lone_bytes_per_s = 1 / slowest;
+    flow->latency_ns = ns_up(latency);
+    flow->submit_ns = submit * 1e9;
+}
+
+double flow_carried(const struct flow *flow, sim_time now) {
+    double carried = flow->carried;
+    if (flow->rate > 0 && now > flow->since)
+        carried += flow->rate * ((double)(now - flow->since) * 1e-9);
+    return carried < (double)flow->bytes ? carried : (double)flow->bytes;
+}
