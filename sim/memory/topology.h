@@ -5,6 +5,7 @@
 
 #include "policies/evict.h"
 #include "sim/base/option.h"
+#include "sim/base/record.h"
 #include "sim/memory/network.h"
 
 enum scope { SCOPE_GPU, SCOPE_SOCKET, SCOPE_NODE, SCOPE_POD, SCOPE_INSTANCE };
@@ -16,13 +17,13 @@ struct node_link {
     int scope;
     struct link_options link;
 };
-/* How bytes get from one tier to another: `via` names links in order, each "name" (direction by the path: towards HBM reads, away
+/* How bytes get from one tier to another, and back the same way in reverse unless that is a path of its own: `via` names links in order, each "name" (direction by the path: towards HBM reads, away
  * writes) or "name:read" / "name:write". A link that is crossed twice is named twice. */
 struct node_path {
     const char *from, *to;
-    struct place at;
+    struct place at;    /* of `to` */
     struct list via;    /* const char * */
-    bool promotes;      /* blocks read on this path stay in the tiers it is staged through */
+    struct list stages; /* const char *: tiers that the bytes pass through on their way up; blocks that are read stay there */
 };
 /* configs/nodes/NAME.yaml */
 struct node_options {
@@ -56,6 +57,21 @@ struct tier_options {
     const void *evict_options;
 };
 extern const struct option tier_options_table[];
+
+enum { TOPOLOGY_HOPS_MAX = NETWORK_HOPS_MAX };
+/* One hop of a path: which link of the node file, and which way. */
+struct topology_hop {
+    const struct node_link *link;
+    enum network_direction direction;
+};
+/* The hops from one tier of the scenario to another (indices into tiers); *path: the entry they come from, or NULL. Returns
+ * their number, 0: there is no path. */
+uint32_t topology_hops(const struct node_options *node, const struct list *tiers, uint32_t from, uint32_t to,
+                       struct topology_hop hops[TOPOLOGY_HOPS_MAX], const struct node_path **path);
+/* The tier that `tier` is written from: write_from, or hbm (fill, completion), or the one above (eviction). UINT32_MAX: unknown name. */
+uint32_t topology_write_from(const struct list *tiers, uint32_t tier);
+/* Index of the tier of that name; UINT32_MAX: none. */
+uint32_t topology_tier(const struct list *tiers, const char *name);
 
 /* Checks names, scopes and that each tier has the paths its rules need: a path with no link, a tier with no path to
  * HBM, an unknown link are errors at their place. */
