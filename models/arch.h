@@ -15,11 +15,11 @@ double dtype_bytes(enum dtype dtype);
 struct arch {
     const char *name, *source;
     int64_t layers, hidden, q_heads, kv_heads, head_dim, vocab, max_context;
-    int64_t ffn;             /* dense FFN width (gated: three matrices) */
+    int64_t ffn;                                                 /* dense FFN width (gated: three matrices) */
     int64_t experts, experts_per_token, shared_experts, moe_ffn; /* experts 0: dense */
-    int64_t dense_layers;    /* leading layers with a dense FFN in a MoE model */
-    int64_t kv_lora, rope_dim, q_lora, nope_dim, v_dim; /* MLA; kv_lora 0: GQA */
-    int64_t window, window_layers; /* sliding-window layers and their window; 0: none */
+    int64_t dense_layers;                                        /* leading layers with a dense FFN in a MoE model */
+    int64_t kv_lora, rope_dim, q_lora, nope_dim, v_dim;          /* MLA; kv_lora 0: GQA */
+    int64_t window, window_layers;                               /* sliding-window layers and their window; 0: none */
     int64_t index_dim, index_topk; /* sparse attention's index key a token and layer (DSA); 0: none */
     bool tied_embeddings;
 };

@@ -1,8 +1,9 @@
 /* Attention over a KV cache. Evaluated at run time: + - * / and sqrt only.
  *
- * Decode: t0 + smoothmax4(max(bytes/bandwidth, FLOPs/rate), waves x tile + busiest CTA's bytes/CTA rate). The split
- * kernel cuts each context over the CTAs that would idle; the single-pass kernel gives a CTA a whole context. Prefill:
- * t0 + smoothmax4(FLOPs/(flops x s/(s + s_half)), context x tile time) + prefix KV bytes/bandwidth. */
+ * Decode: t0 + split cost + sqrt(read^2 + (waves x tile)^2), where read is the largest of the KV's bytes over bandwidth
+ * (with what a long read loses at its start), its FLOPs over the compute rate, and the longest context's bytes over
+ * what one CTA reads. The split kernel cuts each context over the CTAs that would idle; the single-pass kernel gives a
+ * CTA a whole one. Prefill: see struct prefill_fit. */
 #include <math.h>
 
 #include "models/ops.h"
@@ -11,88 +12,100 @@
 static const double split_tokens_min = 128.0;
 
 struct decode_parts {
-    double memory_s, compute_s, cta_s, fixed_s;
+    enum decode_kernel kernel;
+    double memory_s, compute_s, cta_s, waves_s, fixed_s;
 };
 
-static struct decode_parts decode_parts(const struct machine *machine, const struct decode_load *load) {
-    enum decode_kernel kernel = decode_pick(machine, load);
-    const struct decode_machine *d = &machine->decode[kernel];
-    double tiles = load->sequences * load->tiles_per_sequence;
-    double mean = load->context / load->sequences;
-    double tile_bytes = load->bytes_per_token / load->tiles_per_sequence;
-    double waves = 1.0, busiest;
+static inline struct decode_parts decode_parts(const struct decode_machine *d, const struct decode_load *load) {
+    double tiles = load->sequences * load->tiles_per_sequence, waves = 1.0, share = load->longest;
+    double bytes = load->context * load->bytes_per_token;
+    enum decode_kernel kernel = decode_pick(d, load);
     if (kernel == DECODE_SPLIT) {
-        double splits = (double)(int64_t)(machine->sms / tiles), most = load->longest / split_tokens_min;
+        double splits = (double)(int64_t)(d->sms / tiles), most = load->longest / split_tokens_min;
         if (splits > most)
             splits = most;
-        if (splits < 1.0)
-            splits = 1.0;
-        busiest = load->longest / splits;
+        if (splits > 1.0)
+            share = load->longest / splits;
     } else {
-        waves = (double)(int64_t)((tiles + machine->sms - 1.0) / machine->sms);
-        busiest = mean * waves > load->longest ? mean * waves : load->longest;
+        waves = (double)(int64_t)((tiles + d->sms - 1.0) / d->sms);
     }
-    return (struct decode_parts){.memory_s = load->context * load->bytes_per_token / d->bandwidth,
-                                 .compute_s = load->context * load->flops_per_token / machine->decode_flops,
-                                 .cta_s = waves * d->tile_s + busiest * tile_bytes / d->cta_rate,
-                                 .fixed_s = d->t0_s};
+    return (struct decode_parts){.kernel = kernel,
+                                 .memory_s = bytes / d->bandwidth + d->ramp_s * bytes / (bytes + d->ramp_half),
+                                 .compute_s = load->context * load->flops_per_token / d->flops,
+                                 .cta_s = share * load->bytes_per_token / load->tiles_per_sequence / d->cta_rate,
+                                 .waves_s = waves * d->tile_s,
+                                 .fixed_s = d->t0_s[kernel]};
 }
 
 static inline double decode_total(const struct decode_parts *parts) {
-    double body = parts->memory_s > parts->compute_s ? parts->memory_s : parts->compute_s;
-    return parts->fixed_s + smoothmax4(body, parts->cta_s);
+    double read_s = parts->memory_s > parts->compute_s ? parts->memory_s : parts->compute_s;
+    if (parts->cta_s > read_s)
+        read_s = parts->cta_s;
+    return parts->fixed_s + sqrt(read_s * read_s + parts->waves_s * parts->waves_s);
 }
 
-double decode_seconds(const struct machine *machine, const struct decode_load *load) {
-    struct decode_parts parts = decode_parts(machine, load);
+double decode_seconds(const struct decode_machine *d, const struct decode_load *load) {
+    struct decode_parts parts = decode_parts(d, load);
     return decode_total(&parts);
 }
 
 struct price decode_price(const struct machine *machine, const struct decode_load *load, double count) {
-    struct decode_parts parts = decode_parts(machine, load);
-    const struct decode_machine *d = &machine->decode[decode_pick(machine, load)];
+    const struct decode_machine *d = &machine->decode;
+    struct decode_parts parts = decode_parts(d, load);
+    double bytes = load->context * load->bytes_per_token;
     struct price price = {.seconds = count * decode_total(&parts),
-                          .bytes = count * load->context * load->bytes_per_token,
+                          .bytes = count * bytes,
                           .flops = count * load->context * load->flops_per_token};
-    bool inside = load->context * load->bytes_per_token <= d->bytes_max && !machine->small_pages &&
-                  parts.compute_s < 0.5 * parts.memory_s;
-    price.bound = parts.memory_s > parts.compute_s ? BOUND_MEMORY : BOUND_COMPUTE;
+    bool inside =
+        bytes <= d->bytes_max && !d->small_pages && parts.compute_s < parts.memory_s && parts.cta_s < parts.memory_s;
     double body = parts.memory_s > parts.compute_s ? parts.memory_s : parts.compute_s;
-    if (parts.cta_s + parts.fixed_s > body)
+    price.bound = parts.memory_s > parts.compute_s ? BOUND_MEMORY : BOUND_COMPUTE;
+    if (parts.cta_s > body || parts.waves_s + parts.fixed_s > body)
         price.bound = BOUND_LATENCY;
-    price.variance = (inside ? d->noise.inside : d->noise.outside) * price.seconds * price.seconds;
+    const struct fit_noise *noise = &d->noise[parts.kernel];
+    price.variance = (inside ? noise->inside : noise->outside) * price.seconds * price.seconds;
     price.basis = basis_weaker(machine->floor, inside ? BASIS_MEASURED : BASIS_EXTRAPOLATED);
     return price;
 }
 
 struct prefill_parts {
-    double compute_s, tile_s, prefix_s;
+    double compute_s, path_s, io_s, waves_s, prefix_s;
 };
 
-static struct prefill_parts prefill_parts(const struct machine *machine, const struct prefill_load *load) {
-    const struct prefill_machine *p = &machine->prefill;
+static inline struct prefill_parts prefill_parts(const struct prefill_machine *p, const struct prefill_load *load) {
     double length = 2.0 * load->pairs / load->tokens; /* q without a prefix; about twice the context with a long one */
-    double flops = load->pairs * load->flops_per_pair;
-    double prefix = load->context - load->tokens;
-    return (struct prefill_parts){.compute_s = flops * (length + p->s_half) / (length * p->flops),
-                                  .tile_s = load->context / load->sequences * p->tile_token_s,
-                                  .prefix_s = prefix * load->bytes_per_token / p->prefix_bandwidth};
+    double flop = load->pairs * load->flops_per_pair, prefix = load->context - load->tokens;
+    double tiles = load->tokens * load->rows_per_token * load->tiles_per_sequence / 128.0;
+    double least = load->sequences * load->tiles_per_sequence;
+    double waves = (tiles > least ? tiles : least) / p->sms;
+    double sustained = 1.0 + p->sustained_loss * flop / (flop + p->sustained_half);
+    return (struct prefill_parts){.compute_s = flop * (length + p->s_half) / (length * p->flops) * sustained,
+                                  .path_s = load->context / load->sequences * p->tile_token_s,
+                                  .io_s = load->tokens * load->io_per_token / p->bandwidth,
+                                  .waves_s = (waves > 1.0 ? waves : 1.0) * p->tile_s,
+                                  .prefix_s = prefix * load->bytes_per_token / p->bandwidth};
 }
 
-double prefill_seconds(const struct machine *machine, const struct prefill_load *load) {
-    struct prefill_parts parts = prefill_parts(machine, load);
-    return machine->prefill.t0_s + smoothmax4(parts.compute_s, parts.tile_s) + parts.prefix_s;
+static inline double prefill_total(const struct prefill_machine *p, const struct prefill_parts *parts) {
+    double c2 = parts->compute_s * parts->compute_s, t2 = parts->path_s * parts->path_s;
+    return p->t0_s + sqrt(sqrt(c2 * c2 + t2 * t2) + parts->io_s * parts->io_s) + parts->waves_s + parts->prefix_s;
+}
+
+double prefill_seconds(const struct prefill_machine *p, const struct prefill_load *load) {
+    struct prefill_parts parts = prefill_parts(p, load);
+    return prefill_total(p, &parts);
 }
 
 struct price prefill_price(const struct machine *machine, const struct prefill_load *load, double count) {
     const struct prefill_machine *p = &machine->prefill;
-    struct prefill_parts parts = prefill_parts(machine, load);
-    struct price price = {.seconds = count * prefill_seconds(machine, load),
-                          .bytes = count * load->context * load->bytes_per_token,
-                          .flops = count * load->pairs * load->flops_per_pair};
+    struct prefill_parts parts = prefill_parts(p, load);
+    struct price price = {
+        .seconds = count * prefill_total(p, &parts),
+        .bytes = count * (load->tokens * load->io_per_token + (load->context - load->tokens) * load->bytes_per_token),
+        .flops = count * load->pairs * load->flops_per_pair};
     bool inside = load->context <= load->tokens && load->context <= p->length_max * load->sequences;
-    price.bound = parts.compute_s > parts.prefix_s ? BOUND_COMPUTE : BOUND_MEMORY;
-    if (p->t0_s + parts.tile_s > parts.compute_s + parts.prefix_s)
+    price.bound = parts.compute_s > parts.prefix_s + parts.io_s ? BOUND_COMPUTE : BOUND_MEMORY;
+    if (p->t0_s + parts.waves_s + parts.path_s > parts.compute_s + parts.prefix_s + parts.io_s)
         price.bound = BOUND_LATENCY;
     price.variance = (inside ? p->noise.inside : p->noise.outside) * price.seconds * price.seconds;
     price.basis = basis_weaker(machine->floor, inside ? BASIS_MEASURED : BASIS_EXTRAPOLATED);

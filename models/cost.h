@@ -7,20 +7,20 @@
 
 /* configs/prices/NAME.yaml: dated; each figure with its source. */
 struct price_tier {
-    const char *device;      /* "dram", "ssd", "flash", "object" */
+    const char *device; /* "dram", "ssd", "flash", "object" */
     struct figure usd_per_byte;
-    struct figure life_s;    /* straight-line depreciation */
+    struct figure life_s;     /* straight-line depreciation */
     struct figure w_per_byte; /* power of extra capacity */
 };
 struct price_node {
-    const char *gpu;         /* hardware name */
+    const char *gpu; /* hardware name */
     struct figure usd_per_gpu_hour;
     struct figure dram_bytes_per_gpu, ssd_bytes_per_gpu; /* bundled in that price */
 };
 struct prices {
     const char *name, *date;
-    struct list nodes;       /* struct price_node */
-    struct list tiers;       /* struct price_tier */
+    struct list nodes;         /* struct price_node */
+    struct list tiers;         /* struct price_tier */
     struct figure usd_per_kwh; /* 0 where the rent includes it */
     struct figure pue;
     struct figure host_w_per_gpu; /* CPU, fans, NICs a GPU */
@@ -29,12 +29,12 @@ extern const struct option prices_options[];
 
 struct cost_tier {
     const char *device;
-    double capacity_bytes;    /* in the whole fleet */
+    double capacity_bytes; /* in the whole fleet */
 };
 struct cost_input {
     const char *gpu;
     double gpus, gpu_tdp_w, gpu_idle_w;
-    double gpu_utilisation;    /* mean share of time busy, weighted by intensity, 0..1 */
+    double gpu_utilisation; /* mean share of time busy, weighted by intensity, 0..1 */
     const struct cost_tier *tiers;
     size_t tier_count;
     double duration_s, prompt_tokens, output_tokens;

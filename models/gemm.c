@@ -9,22 +9,27 @@ double smoothmax4(double a, double b) {
     return sqrt(sqrt(a2 * a2 + b2 * b2));
 }
 
-/* Output tiles that libraries choose from, and the rate of each against the largest: smaller tiles reuse less. */
-static const struct tile {
-    double rows, columns, rate;
-} tiles[] = {{256, 128, 1.0}, {128, 256, 1.0}, {128, 128, 0.9}, {64, 128, 0.7}, {64, 64, 0.5}};
+/* Output tiles are multiples of 64 on a side, at most what the registers of an SM accumulate. Libraries choose well:
+ * among the tiles that waste least, the rates measured do not differ. */
+enum { TILE_STEP = 64, TILE_AREA_MAX = 128 * 256, TILE_SIDE_MAX = 256 };
+
+static double sustained(const struct gemm_machine *g, double flop) {
+    return 1.0 + g->sustained_loss * flop / (flop + g->sustained_half);
+}
 
 /* Seconds that the tiles of an m x n product of depth k keep the SMs: whole waves of the best tile. */
 static double wave_seconds(const struct gemm_machine *g, double flops, double m, double n, double k) {
     double best = INFINITY;
-    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
-        double count = ceil(m / tiles[i].rows) * ceil(n / tiles[i].columns);
-        double waves = ceil(count / g->sms);
-        double tile_s = 2.0 * tiles[i].rows * tiles[i].columns * (k + g->k_half) * g->sms / (flops * tiles[i].rate);
-        if (waves * tile_s < best)
-            best = waves * tile_s;
+    for (int rows = TILE_STEP; rows <= TILE_SIDE_MAX; rows += TILE_STEP) {
+        for (int columns = TILE_STEP; columns <= TILE_SIDE_MAX && rows * columns <= TILE_AREA_MAX;
+             columns += TILE_STEP) {
+            double waves = ceil(ceil(m / rows) * ceil(n / columns) / g->sms);
+            double seconds = waves * 2.0 * rows * columns * (k + g->k_half) * g->sms / flops;
+            if (seconds < best)
+                best = seconds;
+        }
     }
-    return best;
+    return best * sustained(g, 2.0 * m * n * k);
 }
 
 static struct price gemm_finish(const struct machine *machine, double memory_s, double compute_s, double fixed_s,
@@ -71,7 +76,8 @@ struct price experts_price(const struct machine *machine, enum dtype dtype, doub
     double traffic = weights + 2.0 * visits * (2.0 * hidden + 3.0 * width);
     double rows = read * 64.0 * ceil(visits / read / 64.0);
     double memory_s = traffic * (weights + g->w_half) / (weights * g->bandwidth);
-    double compute_s = 6.0 * rows * hidden * width / (0.9 * g->flops[dtype]);
+    double flop = 6.0 * rows * hidden * width, depth = 1.0 + g->k_half * (2.0 / hidden + 1.0 / width) / 3.0;
+    double compute_s = flop * depth / g->flops[dtype] * sustained(g, flop);
     struct price price = gemm_finish(machine, memory_s, compute_s, 2.0 * g->t0_s, false);
     price.bytes = traffic;
     price.flops = 6.0 * visits * hidden * width;

@@ -10,15 +10,6 @@ static struct fit_noise noise_of(const struct fit_quality *fit) {
                               .outside = fit->spread_outside * fit->spread_outside + sigma2};
 }
 
-static struct decode_machine resolve_decode(const struct decode_fit *fit, double bandwidth_ratio, double cta_ratio) {
-    return (struct decode_machine){.t0_s = fit->t0_s.value,
-                                   .tile_s = fit->tile_s.value,
-                                   .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth_ratio,
-                                   .cta_rate = fit->cta_bytes_per_s.value * cta_ratio,
-                                   .bytes_max = fit->bytes_max,
-                                   .noise = noise_of(&fit->fit)};
-}
-
 static void resolve_gemm(const struct kernel_profile *profile, const struct gpu *gpu, struct machine *m) {
     const struct gemm_fit *fit = &profile->gemm;
     double bandwidth = gpu->hbm_bandwidth_bytes_per_s.value / profile->on.bandwidth_bytes_per_s;
@@ -30,6 +21,8 @@ static void resolve_gemm(const struct kernel_profile *profile, const struct gpu 
                                     .k_half = fit->k_half.value,
                                     .sms = gpu->sms.value,
                                     .flops = {fit->flops.value * bf16, fit->flops.value * fp8, fit->flops.value * bf16},
+                                    .sustained_loss = fit->sustained_loss.value,
+                                    .sustained_half = fit->sustained_half_flop.value * bf16,
                                     .m_max = fit->m_max,
                                     .weights_min = fit->weight_bytes_min,
                                     .weights_max = fit->weight_bytes_max,
@@ -38,31 +31,46 @@ static void resolve_gemm(const struct kernel_profile *profile, const struct gpu 
     m->peak_flops[DTYPE_FP8] = gpu->fp8_flops.value > 0 ? gpu->fp8_flops.value : gpu->bf16_flops.value;
 }
 
-static void resolve_attention(const struct step_model_options *options, struct machine *m) {
+static void resolve_decode(const struct step_model_options *options, struct machine *m) {
     const struct kernel_profile *profile = options->profile;
     const struct gpu *gpu = options->gpu;
+    const struct decode_fit *fit = options->kv_dtype == DTYPE_FP8 ? &profile->decode_fp8 : &profile->decode_bf16;
     double bandwidth = gpu->hbm_bandwidth_bytes_per_s.value / profile->on.bandwidth_bytes_per_s;
-    double bf16 = gpu->bf16_flops.value / profile->on.bf16_flops;
     double sms = gpu->sms.value / profile->on.sms;
-    const struct decode_kernels *kernels =
-        options->kv_dtype == DTYPE_FP8 ? &profile->decode_fp8 : &profile->decode_bf16;
-    m->decode[DECODE_SPLIT] = resolve_decode(&kernels->split, bandwidth, bandwidth / sms);
-    m->decode[DECODE_SINGLE] = resolve_decode(&kernels->single, bandwidth, bandwidth / sms);
-    m->small_pages = options->page_tokens > 0 && (double)options->page_tokens < profile->rule.small_page_tokens;
-    if (m->small_pages)
-        for (int i = 0; i < 2; i++)
-            m->decode[i].bandwidth *= profile->rule.small_page_share;
-    m->split_below_tiles = profile->rule.below_share * gpu->sms.value;
-    m->split_min_tokens = profile->rule.min_tokens;
-    m->decode_flops = profile->rule.compute_share.value * gpu->bf16_flops.value;
+    bool small_pages = options->page_tokens > 0 && (double)options->page_tokens < profile->rule.small_page_tokens;
+    m->decode = (struct decode_machine){.t0_s = {fit->t0_s.value + fit->split_s.value, fit->t0_s.value},
+                                        .tile_s = fit->tile_s.value,
+                                        .ramp_s = fit->ramp_s.value,
+                                        .ramp_half = fit->ramp_half_bytes.value * bandwidth,
+                                        .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth,
+                                        .cta_rate = fit->cta_bytes_per_s.value * bandwidth / sms,
+                                        .bytes_max = fit->bytes_max,
+                                        .split_below_tiles = profile->rule.below_share * gpu->sms.value,
+                                        .split_min_tokens = profile->rule.min_tokens,
+                                        .flops = profile->rule.compute_share.value * gpu->bf16_flops.value,
+                                        .sms = gpu->sms.value,
+                                        .small_pages = small_pages,
+                                        .noise = {noise_of(&fit->split), noise_of(&fit->single)}};
+    if (small_pages)
+        m->decode.bandwidth *= profile->rule.small_page_share;
+}
+
+static void resolve_prefill(const struct kernel_profile *profile, const struct gpu *gpu, struct machine *m) {
     const struct prefill_fit *fit = &profile->prefill;
-    m->prefill = (struct prefill_machine){.t0_s = fit->t0_s.value,
-                                          .flops = fit->flops.value * bf16,
-                                          .s_half = fit->s_half_tokens.value,
-                                          .tile_token_s = fit->tile_token_s.value * sms / bf16,
-                                          .prefix_bandwidth = fit->prefix_bandwidth_bytes_per_s.value * bandwidth,
-                                          .length_max = fit->length_max,
-                                          .noise = noise_of(&fit->fit)};
+    double bf16 = gpu->bf16_flops.value / profile->on.bf16_flops, sms = gpu->sms.value / profile->on.sms;
+    double bandwidth = gpu->hbm_bandwidth_bytes_per_s.value / profile->on.bandwidth_bytes_per_s;
+    m->prefill =
+        (struct prefill_machine){.t0_s = fit->t0_s.value,
+                                 .flops = fit->flops.value * bf16,
+                                 .s_half = fit->s_half_tokens.value,
+                                 .tile_token_s = fit->tile_token_s.value * sms / bf16, /* an SM's share of the FLOPs */
+                                 .tile_s = fit->tile_s.value,
+                                 .sustained_loss = fit->sustained_loss.value,
+                                 .sustained_half = fit->sustained_half_flop.value * bf16,
+                                 .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth,
+                                 .sms = gpu->sms.value,
+                                 .length_max = fit->length_max,
+                                 .noise = noise_of(&fit->fit)};
 }
 
 /* The group size itself, else the next larger one that was fitted. */
@@ -96,7 +104,7 @@ static int resolve_collectives(const struct step_model_options *options, struct 
 int machine_resolve(const struct step_model_options *options, struct machine *m, struct error *err) {
     const struct kernel_profile *profile = options->profile;
     const struct gpu *gpu = options->gpu;
-    *m = (struct machine){.sms = gpu->sms.value, .peak_bandwidth = gpu->hbm_bandwidth_bytes_per_s.value};
+    *m = (struct machine){.peak_bandwidth = gpu->hbm_bandwidth_bytes_per_s.value};
     bool own = strcmp(profile->gpu, gpu->name) == 0;
     m->floor = own ? BASIS_MEASURED : BASIS_SPEC;
     m->spec_variance = own ? 0.0 : profile->spec_spread * profile->spec_spread;
@@ -107,6 +115,7 @@ int machine_resolve(const struct step_model_options *options, struct machine *m,
     m->step_s = profile->small.step_s.value;
     m->small_variance = profile->small.spread * profile->small.spread;
     resolve_gemm(profile, gpu, m);
-    resolve_attention(options, m);
+    resolve_decode(options, m);
+    resolve_prefill(profile, gpu, m);
     return options->tp > 1 ? resolve_collectives(options, m, err) : 0;
 }

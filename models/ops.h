@@ -19,15 +19,18 @@ struct fit_noise {
 
 struct gemm_machine {
     double t0_s, bandwidth, w_half, k_half, sms, flops[DTYPE_COUNT];
+    double sustained_loss, sustained_half;
     double m_max, weights_min, weights_max;
     struct fit_noise noise;
 };
 struct decode_machine {
-    double t0_s, tile_s, bandwidth, cta_rate, bytes_max;
-    struct fit_noise noise;
+    double t0_s[2], tile_s, ramp_s, ramp_half, bandwidth, cta_rate, bytes_max; /* t0_s by enum decode_kernel */
+    double split_below_tiles, split_min_tokens, flops, sms;
+    bool small_pages;
+    struct fit_noise noise[2];
 };
 struct prefill_machine {
-    double t0_s, flops, s_half, tile_token_s, prefix_bandwidth, length_max;
+    double t0_s, flops, s_half, tile_token_s, tile_s, sustained_loss, sustained_half, bandwidth, sms, length_max;
     struct fit_noise noise;
 };
 struct collective_machine {
@@ -39,9 +42,7 @@ enum { COLLECTIVES_MAX = 4 };
 
 struct machine {
     struct gemm_machine gemm;
-    struct decode_machine decode[2]; /* split, single; of the model's KV dtype */
-    double split_below_tiles, split_min_tokens, decode_flops, sms;
-    bool small_pages;
+    struct decode_machine decode; /* of the model's KV dtype */
     struct prefill_machine prefill;
     struct collective_machine collective[COLLECTIVES_MAX];
     int collectives;
@@ -71,20 +72,21 @@ struct decode_load {
     double bytes_per_token, flops_per_token;
 };
 enum decode_kernel { DECODE_SPLIT, DECODE_SINGLE };
-static inline enum decode_kernel decode_pick(const struct machine *m, const struct decode_load *load) {
-    return load->sequences * load->tiles_per_sequence < m->split_below_tiles && load->longest > m->split_min_tokens
-               ? DECODE_SPLIT
-               : DECODE_SINGLE;
+static inline enum decode_kernel decode_pick(const struct decode_machine *d, const struct decode_load *load) {
+    bool few = load->sequences * load->tiles_per_sequence < d->split_below_tiles;
+    return few && load->longest > d->split_min_tokens ? DECODE_SPLIT : DECODE_SINGLE;
 }
-double decode_seconds(const struct machine *machine, const struct decode_load *load);
+double decode_seconds(const struct decode_machine *d, const struct decode_load *load);
 struct price decode_price(const struct machine *machine, const struct decode_load *load, double count);
 
 /* Prefill attention of one layer. */
 struct prefill_load {
-    double sequences, tokens, context, pairs; /* sums */
-    double flops_per_pair, bytes_per_token;   /* of KV */
+    double sequences, tokens, context, pairs;  /* sums */
+    double flops_per_pair, bytes_per_token;    /* of KV */
+    double io_per_token;                       /* bytes of Q, K, V and O */
+    double tiles_per_sequence, rows_per_token; /* least tiles a sequence; rows of a tile's 128 that a token takes */
 };
-double prefill_seconds(const struct machine *machine, const struct prefill_load *load);
+double prefill_seconds(const struct prefill_machine *p, const struct prefill_load *load);
 struct price prefill_price(const struct machine *machine, const struct prefill_load *load, double count);
 
 /* (a^4 + b^4)^(1/4): the larger, rounded where they meet, with exact operations only. */

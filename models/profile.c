@@ -38,7 +38,9 @@ static const struct option gemm_options[] = {
     FIGURE(gemm_fit, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S, "rate at which large weights are read"),
     FIGURE(gemm_fit, "w_half", w_half_bytes, UNIT_BYTES, "weights at which half that rate is reached"),
     FIGURE(gemm_fit, "flops", flops, UNIT_FLOPS, "rate of a full wave of tiles"),
-    FIGURE(gemm_fit, "k_half", k_half, UNIT_NONE, "depth at which a tile's prologue and epilogue cost half its time"),
+    FIGURE(gemm_fit, "k_half", k_half, UNIT_NONE, "depth that a tile's prologue and epilogue cost"),
+    FIGURE(gemm_fit, "sustained_loss", sustained_loss, UNIT_RATIO, "time that long products take beyond the rate"),
+    FIGURE(gemm_fit, "sustained_half", sustained_half_flop, UNIT_NONE, "work in FLOPs at which half that loss is seen"),
     NESTED(gemm_fit, "fit", fit, quality_options, "how well it fitted"),
     REAL(gemm_fit, "m_max", m_max, UNIT_TOKENS, NULL, "most rows fitted"),
     REAL(gemm_fit, "weights_min", weight_bytes_min, UNIT_BYTES, NULL, "smallest weights fitted"),
@@ -47,18 +49,16 @@ static const struct option gemm_options[] = {
 };
 
 static const struct option decode_options[] = {
-    FIGURE(decode_fit, "t0", t0_s, UNIT_SECONDS, "fixed time of the kernel, its combine pass included"),
+    FIGURE(decode_fit, "t0", t0_s, UNIT_SECONDS, "fixed time of the kernel"),
+    FIGURE(decode_fit, "split", split_s, UNIT_SECONDS, "what splitting adds: the pass that combines"),
     FIGURE(decode_fit, "tile", tile_s, UNIT_SECONDS, "fixed time of one wave of CTAs"),
+    FIGURE(decode_fit, "ramp", ramp_s, UNIT_SECONDS, "what a long read loses before it reaches its rate"),
+    FIGURE(decode_fit, "ramp_half", ramp_half_bytes, UNIT_BYTES, "read at which half of that is lost"),
     FIGURE(decode_fit, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S, "rate at which cold KV is read"),
     FIGURE(decode_fit, "cta_rate", cta_bytes_per_s, UNIT_BYTES_PER_S, "most that one CTA reads"),
-    NESTED(decode_fit, "fit", fit, quality_options, "how well it fitted"),
+    NESTED(decode_fit, "fit_split", split, quality_options, "how well it fitted where KV is split (low latency)"),
+    NESTED(decode_fit, "fit_single", single, quality_options, "and where one CTA takes a context (high throughput)"),
     REAL(decode_fit, "bytes_max", bytes_max, UNIT_BYTES, NULL, "most KV fitted"),
-    OPTION_END,
-};
-
-static const struct option kernels_options[] = {
-    NESTED(decode_kernels, "split", split, decode_options, "KV cut over CTAs: low latency"),
-    NESTED(decode_kernels, "single", single, decode_options, "one CTA a sequence and KV head: high throughput"),
     OPTION_END,
 };
 
@@ -79,8 +79,12 @@ static const struct option prefill_options[] = {
     FIGURE(prefill_fit, "flops", flops, UNIT_FLOPS, "rate on long sequences"),
     FIGURE(prefill_fit, "s_half", s_half_tokens, UNIT_TOKENS, "length at which half that rate is reached"),
     FIGURE(prefill_fit, "tile_token", tile_token_s, UNIT_SECONDS, "time of one tile of queries for a token of context"),
-    FIGURE(prefill_fit, "prefix_bandwidth", prefix_bandwidth_bytes_per_s, UNIT_BYTES_PER_S,
-           "rate at which a prefix's KV is read"),
+    FIGURE(prefill_fit, "tile", tile_s, UNIT_SECONDS, "fixed time of one wave of tiles"),
+    FIGURE(prefill_fit, "sustained_loss", sustained_loss, UNIT_RATIO, "time that long work takes beyond the rate"),
+    FIGURE(prefill_fit, "sustained_half", sustained_half_flop, UNIT_NONE,
+           "work in FLOPs at which half that loss is seen"),
+    FIGURE(prefill_fit, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S,
+           "rate at which Q, K, V, O and a prefix's KV are moved"),
     NESTED(prefill_fit, "fit", fit, quality_options, "how well it fitted"),
     REAL(prefill_fit, "length_max", length_max, UNIT_TOKENS, NULL, "longest sequence fitted"),
     OPTION_END,
@@ -136,8 +140,8 @@ const struct option kernel_profile_options[] = {
      .help = "what was measured, and how it is fitted again"},
     NESTED(kernel_profile, "on", on, on_options, "datasheet of that GPU"),
     NESTED(kernel_profile, "gemm", gemm, gemm_options, "matrix products"),
-    NESTED(kernel_profile, "decode_bf16", decode_bf16, kernels_options, "decode attention on bf16 KV"),
-    NESTED(kernel_profile, "decode_fp8", decode_fp8, kernels_options, "decode attention on fp8 KV"),
+    NESTED(kernel_profile, "decode_bf16", decode_bf16, decode_options, "decode attention on bf16 KV"),
+    NESTED(kernel_profile, "decode_fp8", decode_fp8, decode_options, "decode attention on fp8 KV"),
     NESTED(kernel_profile, "rule", rule, rule_options, "which decode kernel runs"),
     NESTED(kernel_profile, "prefill", prefill, prefill_options, "prefill attention"),
     {.name = "collectives",

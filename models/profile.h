@@ -16,27 +16,28 @@ struct fit_quality {
     double spread, sigma, spread_outside;
 };
 
-/* t0 + smoothmax4(weight bytes/(bandwidth x w/(w + w_half)), 2mnk/(flops x wave(m, n))); see gemm.c. */
+/* t0 + smoothmax4(bytes/(bandwidth x w/(w + w_half)), 2mn(k + k_half)/(flops x wave(m, n)) x sustained); see gemm.c.
+ * sustained = 1 + loss x work/(work + half): long products run at the clock that power allows. */
 struct gemm_fit {
-    struct figure t0_s, bandwidth_bytes_per_s, w_half_bytes, flops, k_half;
+    struct figure t0_s, bandwidth_bytes_per_s, w_half_bytes, flops, k_half, sustained_loss, sustained_half_flop;
     struct fit_quality fit;
     double m_max, weight_bytes_min, weight_bytes_max; /* fitted range */
 };
 
-/* One decode kernel for one KV dtype: t0 + smoothmax4(bytes/bandwidth, waves x tile + busiest CTA's bytes/cta rate). */
+/* Decode attention for one KV dtype: t0 + split x [KV split] + sqrt(read^2 + (waves x tile)^2) with
+ * read = max(bytes/bandwidth + ramp x bytes/(bytes + ramp_half), longest context's bytes/CTA rate); see attention.c. */
 struct decode_fit {
-    struct figure t0_s, tile_s, bandwidth_bytes_per_s, cta_bytes_per_s;
-    struct fit_quality fit;
-    double bytes_max; /* fitted range */
-};
-/* split: KV cut over CTAs (low latency); single: one CTA a sequence and KV head (high throughput). */
-struct decode_kernels {
-    struct decode_fit split, single;
+    struct figure t0_s, split_s, tile_s, ramp_s, ramp_half_bytes, bandwidth_bytes_per_s, cta_bytes_per_s;
+    struct fit_quality split, single; /* the two kernels apart */
+    double bytes_max;                 /* fitted range */
 };
 
-/* t0 + smoothmax4(FLOPs/(flops x s/(s + s_half)), context x tile_token) + prefix KV bytes/bandwidth. */
+/* t0 + sqrt(smoothmax4(FLOPs x (1 + s_half/s)/flops x sustained, context x tile_token)^2 + (Q, O, K, V
+ * bytes/bandwidth)^2)
+ * + waves x tile + prefix KV bytes/bandwidth. */
 struct prefill_fit {
-    struct figure t0_s, flops, s_half_tokens, tile_token_s, prefix_bandwidth_bytes_per_s;
+    struct figure t0_s, flops, s_half_tokens, tile_token_s, tile_s, sustained_loss, sustained_half_flop,
+        bandwidth_bytes_per_s;
     struct fit_quality fit;
     double length_max;
 };
@@ -74,7 +75,7 @@ struct kernel_profile {
     const char *name, *gpu, *description;
     struct profile_gpu on;
     struct gemm_fit gemm;
-    struct decode_kernels decode_bf16, decode_fp8;
+    struct decode_fit decode_bf16, decode_fp8;
     struct decode_rule rule;
     struct prefill_fit prefill;
     struct list collectives; /* struct collective_fit: the fastest of those for the group size */

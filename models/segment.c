@@ -23,7 +23,7 @@ static int64_t steps_of_one_kernel(const struct step_model *model, const struct 
     struct decode_load load;
     if (!decode_load_full(model, shape, &load))
         return steps;
-    const struct machine *machine = &model->machine;
+    const struct decode_machine *machine = &model->machine.decode;
     if (load.sequences * load.tiles_per_sequence >= machine->split_below_tiles ||
         load.longest > machine->split_min_tokens)
         return steps;

@@ -65,15 +65,21 @@ static void set_attention(struct step_model *model) {
     model->window_layers = (double)a->window_layers;
     model->full_layers = (double)(a->layers - a->window_layers);
     model->decode.bytes_per_token = model->prefill.bytes_per_token = bytes;
-    if (a->kv_lora > 0) {
-        double latent = (double)(a->kv_lora + a->rope_dim);
-        model->decode.tiles_per_sequence = ceil(heads / 64.0); /* 64 query heads share a tile's latents */
+    if (a->kv_lora > 0) { /* decode attends to latents (64 query heads share a tile), prefill to heads of their own */
+        double latent = (double)(a->kv_lora + a->rope_dim), dim = (double)(a->nope_dim + a->rope_dim + a->v_dim);
+        model->decode.tiles_per_sequence = ceil(heads / 64.0);
         model->decode.flops_per_token = 2.0 * heads * (latent + (double)a->kv_lora);
-        model->prefill.flops_per_pair = 2.0 * heads * (double)(a->nope_dim + a->rope_dim + a->v_dim);
+        model->prefill.flops_per_pair = 2.0 * heads * dim;
+        model->prefill.io_per_token = 2.0 * 2.0 * heads * dim;
+        model->prefill.tiles_per_sequence = heads;
+        model->prefill.rows_per_token = 1.0;
         return;
     }
-    model->decode.tiles_per_sequence = a->kv_heads > model->tp ? (double)a->kv_heads / (double)model->tp : 1.0;
+    double kv_heads = a->kv_heads > model->tp ? (double)a->kv_heads / (double)model->tp : 1.0;
+    model->decode.tiles_per_sequence = model->prefill.tiles_per_sequence = kv_heads;
     model->decode.flops_per_token = model->prefill.flops_per_pair = 4.0 * heads * (double)a->head_dim;
+    model->prefill.io_per_token = 2.0 * 2.0 * (heads + kv_heads) * (double)a->head_dim;
+    model->prefill.rows_per_token = heads / kv_heads;
 }
 
 static void set_engine(struct step_model *model, const struct engine_profile *engine) {
@@ -215,15 +221,15 @@ static double attention_seconds(const struct step_model *model, const struct ste
     double seconds = 0;
     if (shape->decode_seqs > 0) {
         if (decode_load_full(model, shape, &decode))
-            seconds += model->full_layers * decode_seconds(&model->machine, &decode);
+            seconds += model->full_layers * decode_seconds(&model->machine.decode, &decode);
         if (decode_load_window(model, shape, &decode))
-            seconds += model->window_layers * decode_seconds(&model->machine, &decode);
+            seconds += model->window_layers * decode_seconds(&model->machine.decode, &decode);
     }
     if (shape->prefill_tokens > 0) {
         if (prefill_load_full(model, shape, &prefill))
-            seconds += model->full_layers * prefill_seconds(&model->machine, &prefill);
+            seconds += model->full_layers * prefill_seconds(&model->machine.prefill, &prefill);
         if (prefill_load_window(model, shape, &prefill))
-            seconds += model->window_layers * prefill_seconds(&model->machine, &prefill);
+            seconds += model->window_layers * prefill_seconds(&model->machine.prefill, &prefill);
     }
     return seconds;
 }
@@ -294,7 +300,7 @@ void step_work(const struct step_model *model, const struct step_shape *shape, d
             f += layers * d.context * d.flops_per_token;
         }
         if (window ? prefill_load_window(model, shape, &p) : prefill_load_full(model, shape, &p)) {
-            b += layers * p.context * p.bytes_per_token;
+            b += layers * (p.tokens * p.io_per_token + (p.context - p.tokens) * p.bytes_per_token);
             f += layers * p.pairs * p.flops_per_pair;
         }
     }

@@ -15,22 +15,24 @@ struct kernel_profile; /* a GPU's fitted constants: models/profile.h */
 struct engine_profile; /* host overhead of the serving engine: models/profile.h */
 struct step_model;
 
-/* One step: sums over its sequences. A context counts the tokens that a sequence's last query attends to, its own included. */
+/* One step: sums over its sequences. A context counts the tokens that a sequence's last query attends to, its own
+ * included. */
 struct step_shape {
-    int64_t decode_seqs;      /* sequences with one query token */
-    int64_t decode_context;   /* sum of their contexts */
-    int64_t decode_longest;   /* the longest of them */
-    int64_t decode_window;    /* sum of min(context, arch window), what exceeds seqs x window ignored; 0: taken from the mean */
-    int64_t prefill_seqs;     /* sequences with a chunk of prompt */
-    int64_t prefill_tokens;   /* sum of chunk lengths q */
-    int64_t prefill_context;  /* sum of contexts at the chunk's end */
-    int64_t prefill_pairs;    /* sum of q*context - q*(q-1)/2: query-key pairs under the causal mask */
-    int64_t prefill_squares;  /* sum of q*q: how much prefill_pairs grows when the next step brings equal chunks */
-    int64_t logits;           /* sequences whose last token is sampled */
+    int64_t decode_seqs;     /* sequences with one query token */
+    int64_t decode_context;  /* sum of their contexts */
+    int64_t decode_longest;  /* the longest of them */
+    int64_t decode_window;   /* sum of min(context, arch window), what exceeds seqs x window ignored; 0: taken from the
+                                mean */
+    int64_t prefill_seqs;    /* sequences with a chunk of prompt */
+    int64_t prefill_tokens;  /* sum of chunk lengths q */
+    int64_t prefill_context; /* sum of contexts at the chunk's end */
+    int64_t prefill_pairs;   /* sum of q*context - q*(q-1)/2: query-key pairs under the causal mask */
+    int64_t prefill_squares; /* sum of q*q: how much prefill_pairs grows when the next step brings equal chunks */
+    int64_t logits;          /* sequences whose last token is sampled */
 };
 
-/* The shape i steps later when nothing joins or leaves: each decode one token longer, each chunk follows the last. Who has
- * filled a sliding window is not known from sums, so decode_window grows for all until it is full for all. */
+/* The shape i steps later when nothing joins or leaves: each decode one token longer, each chunk follows the last. Who
+ * has filled a sliding window is not known from sums, so decode_window grows for all until it is full for all. */
 struct step_shape step_shape_later(const struct step_shape *shape, int64_t i);
 
 struct step_model_options {
@@ -59,8 +61,8 @@ struct step_cost step_cost(const struct step_model *model, const struct step_sha
 struct step_segment {
     int64_t a, b, steps;
 };
-/* steps <= max_steps; chosen so that the line stays within 0.5 % of step_cost at each step and never crosses a change of kernel.
- * b >= 0 and a > 0. Deterministic: + - * / and sqrt only. */
+/* steps <= max_steps; chosen so that the line stays within 0.5 % of step_cost at each step and never crosses a change
+ * of kernel. b >= 0 and a > 0. Deterministic: + - * / and sqrt only. */
 struct step_segment step_segment(const struct step_model *model, const struct step_shape *shape, int64_t max_steps);
 #define STEP_FIXED_ONE INT64_C(65536) /* 1 ns in fixed point */
 

@@ -30,12 +30,12 @@ static const char *attention_prices(const struct step_model *model, const struct
     const char *kernel = "";
     if (decode_load_window(model, shape, &d)) {
         prices[OP_ATTENTION_DECODE] = decode_price(&model->machine, &d, model->window_layers);
-        kernel = kernels[decode_pick(&model->machine, &d)];
+        kernel = kernels[decode_pick(&model->machine.decode, &d)];
     }
     if (decode_load_full(model, shape, &d)) {
         prices[OP_ATTENTION_DECODE] =
             merge(decode_price(&model->machine, &d, model->full_layers), prices[OP_ATTENTION_DECODE]);
-        kernel = kernels[decode_pick(&model->machine, &d)];
+        kernel = kernels[decode_pick(&model->machine.decode, &d)];
     }
     if (prefill_load_full(model, shape, &p))
         prices[OP_ATTENTION_PREFILL] = prefill_price(&model->machine, &p, model->full_layers);
