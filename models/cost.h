@@ -10,7 +10,7 @@ struct price_tier {
     const char *device; /* "dram", "ssd", "flash", "object" */
     struct figure usd_per_byte;
     struct figure life_s;     /* straight-line depreciation */
-    struct figure w_per_byte; /* power of extra capacity */
+    struct figure w_per_tb; /* power of extra capacity, a TB (10^12 bytes) */
 };
 struct price_node {
     const char *gpu; /* hardware name */
