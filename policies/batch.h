@@ -7,19 +7,19 @@
 #include "policies/registry.h"
 
 struct batch_view {
-    int64_t token_budget;      /* tokens a step */
+    int64_t token_budget; /* tokens a step */
     int64_t max_sequences;
-    uint32_t decoding;         /* sequences that decode */
-    uint32_t prefilling;       /* sequences within their prompt, in order of admission */
+    uint32_t decoding;   /* sequences that decode */
+    uint32_t prefilling; /* sequences within their prompt, in order of admission */
     uint32_t waiting;
-    int64_t waiting_tokens;    /* prompt tokens of the first waiting request */
+    int64_t waiting_tokens; /* prompt tokens of the first waiting request */
 };
 /* A plan for one run of equal steps. */
 struct batch_plan {
-    int64_t prefill_tokens;    /* of the budget, for prompts, oldest first; 0: decode alone */
-    int64_t chunk_limit;       /* most tokens of one prompt in a step; 0: no limit */
-    bool decode;               /* decodes take part */
-    bool admit;                /* waiting requests may join */
+    int64_t prefill_tokens; /* of the budget, for prompts, oldest first; 0: decode alone */
+    int64_t chunk_limit;    /* most tokens of one prompt in a step; 0: no limit */
+    bool decode;            /* decodes take part */
+    bool admit;             /* waiting requests may join */
 };
 struct batch_policy {
     struct policy policy;

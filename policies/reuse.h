@@ -17,8 +17,8 @@ struct reuse_view {
     uint32_t prompt_tokens, hbm_tokens; /* tokens the HBM already holds */
     uint32_t option_count;
     const struct reuse_option *options;
-    /* Predicted seconds to fetch the first `blocks` blocks after the HBM hit with the queues they would join, and to compute
-     * the prompt's remaining tokens when `from_tokens` are there, with the batch they would join. */
+    /* Predicted seconds to fetch the first `blocks` blocks after the HBM hit with the queues they would join, and to
+     * compute the prompt's remaining tokens when `from_tokens` are there, with the batch they would join. */
     double (*predict_fetch_s)(const void *world, uint32_t blocks);
     double (*predict_prefill_s)(const void *world, uint32_t from_tokens);
     const void *world;

@@ -5,17 +5,17 @@
 #include "policies/registry.h"
 
 struct route_instance {
-    uint32_t waiting, running;    /* requests */
-    uint64_t outstanding_tokens;  /* prompt and output tokens not yet computed */
+    uint32_t waiting, running;   /* requests */
+    uint64_t outstanding_tokens; /* prompt and output tokens not yet computed */
     uint64_t kv_free_blocks;
 };
 struct route_view {
     uint32_t instance_count;
     const struct route_instance *instances; /* as of the snapshot */
     int64_t snapshot_age_ns;
-    uint64_t request_number, session;       /* session: for affinity */
+    uint64_t request_number, session; /* session: for affinity */
     uint32_t prompt_tokens;
-    uint64_t random;                        /* NEED_RANDOM: a draw of its own for this request */
+    uint64_t random; /* NEED_RANDOM: a draw of its own for this request */
     /* NEED_TREE: prompt tokens that instance i's HBM holds (as of the snapshot), and that its tiers together hold. */
     uint32_t (*cached_tokens)(const void *world, uint32_t instance);
     const void *world;

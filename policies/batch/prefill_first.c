@@ -8,6 +8,9 @@ static void prompts_first(const void *options, const struct batch_view *view, st
     *plan = (struct batch_plan){.prefill_tokens = prompts ? view->token_budget : 0, .decode = !prompts, .admit = true};
 }
 
-static const struct batch_policy prefill_first = {.policy = {.abi = POLICY_ABI, .name = "prefill-first", .rule = "prompts get whole steps, decodes wait", .source = "vLLM v0 scheduler"},
+static const struct batch_policy prefill_first = {.policy = {.abi = POLICY_ABI,
+                                                             .name = "prefill-first",
+                                                             .rule = "prompts get whole steps, decodes wait",
+                                                             .source = "vLLM v0 scheduler"},
                                                   .plan = prompts_first};
 POLICY_REGISTER(batch, prefill_first)

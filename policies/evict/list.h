@@ -1,4 +1,5 @@
-/* A doubly linked list over slots in two lazily reserved arrays: the structure under LRU, FIFO and queues by priority. */
+/* A doubly linked list over slots in two lazily reserved arrays: the structure under LRU, FIFO and queues by priority.
+ */
 #ifndef POLICIES_EVICT_LIST_H
 #define POLICIES_EVICT_LIST_H
 
@@ -13,11 +14,17 @@ struct slot_list {
 };
 
 /* Stored + 1, so that zeroed memory means "in no list" and an empty list is {0, 0}. */
-static inline struct slot_link *links_create(uint32_t capacity) { return lazy_alloc(capacity, sizeof(struct slot_link)); }
-static inline void links_destroy(struct slot_link *links, uint32_t capacity) { lazy_free(links, capacity, sizeof *links); }
+static inline struct slot_link *links_create(uint32_t slots) {
+    return lazy_alloc(slots, sizeof(struct slot_link));
+}
+static inline void links_destroy(struct slot_link *links, uint32_t slots) {
+    lazy_free(links, slots, sizeof *links);
+}
 
 #define LINK_END UINT32_MAX
-static inline bool link_is_in(const struct slot_link *links, uint32_t slot) { return links[slot].before != 0; }
+static inline bool link_is_in(const struct slot_link *links, uint32_t slot) {
+    return links[slot].before != 0;
+}
 static inline void list_push_back(struct slot_list *list, struct slot_link *links, uint32_t slot) {
     links[slot] = (struct slot_link){list->tail ? list->tail : LINK_END, LINK_END};
     if (list->tail)
@@ -47,7 +54,9 @@ static inline void list_unlink(struct slot_list *list, struct slot_link *links, 
     links[slot] = (struct slot_link){0, 0};
 }
 /* The first slot, EVICT_NONE when empty. */
-static inline uint32_t list_first(const struct slot_list *list) { return list->head ? list->head - 1 : EVICT_NONE; }
+static inline uint32_t list_first(const struct slot_list *list) {
+    return list->head ? list->head - 1 : EVICT_NONE;
+}
 /* The slot after, EVICT_NONE at the end. */
 static inline uint32_t list_after(const struct slot_link *links, uint32_t slot) {
     return links[slot].after == LINK_END ? EVICT_NONE : links[slot].after - 1;

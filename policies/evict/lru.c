@@ -1,10 +1,11 @@
 /* LRU: the block whose last use lies furthest back goes first.
  *
- * Rule     a list of unheld blocks; a block joins its tail when it is released, or touched while nobody holds it; the head is
- *          the victim. A request lets its blocks go tail first, so of one prefix the deepest goes first, and a block is
- *          never evicted before its descendants: no tree is needed.
- * Needs    nothing. Cost: O(1) a hook, 8 bytes a slot.
- * Source   vLLM v1 core/block_pool.py keeps the same order in its free queue. */
+ * Rule     a list; a block that was asked for goes to its tail when nobody holds it any more (at once if nobody does).
+ * The head is the victim; held blocks met there step aside. A request lets its blocks go tail first, so of one prefix
+ *          the deepest goes first, and a block never before its descendants: no tree is needed. A block that was only
+ * read by a transfer keeps its place (one that had stepped aside returns to the head). Needs    nothing. Lift: orphan.
+ * Cost: O(1) a hook, 9 bytes a slot. Source   vLLM v1 core/block_pool.py (its free queue has this order) and kv_offload
+ * (LRU). */
 #include <stdlib.h>
 
 #include "policies/evict/list.h"
@@ -12,56 +13,78 @@
 struct lru {
     const struct block_info *blocks;
     struct slot_link *links;
-    struct slot_list unheld;
-    uint32_t capacity;
+    uint8_t *asked; /* by slot: asked for since it took its place */
+    struct slot_list list;
+    uint32_t slots;
 };
 
 static void *lru_create(const struct evict_context *context) {
     struct lru *state = calloc(1, sizeof *state);
     MUST(state != NULL);
-    *state = (struct lru){.blocks = context->blocks, .capacity = context->capacity, .links = links_create(context->capacity)};
+    *state = (struct lru){.blocks = context->blocks, .slots = context->slots, .links = links_create(context->slots)};
+    state->asked = lazy_alloc(context->slots, 1);
     return state;
 }
 static void lru_destroy(void *self) {
     struct lru *state = self;
-    links_destroy(state->links, state->capacity);
+    links_destroy(state->links, state->slots);
+    lazy_free(state->asked, state->slots, 1);
     free(state);
 }
-static void lru_insert(void *self, uint32_t slot, int64_t now) {
-    (void)now;
-    struct lru *state = self;
-    if (state->blocks[slot].refs == 0) list_push_back(&state->unheld, state->links, slot);
+static void to_tail(struct lru *state, uint32_t slot) {
+    if (link_is_in(state->links, slot))
+        list_unlink(&state->list, state->links, slot);
+    list_push_back(&state->list, state->links, slot);
+    state->asked[slot] = 0;
 }
 static void lru_touch(void *self, uint32_t slot, int64_t now) {
     (void)now;
     struct lru *state = self;
-    if (!link_is_in(state->links, slot)) return;
-    list_unlink(&state->unheld, state->links, slot);
-    list_push_back(&state->unheld, state->links, slot);
-}
-static void lru_hold(void *self, uint32_t slot, int64_t now) {
-    (void)now;
-    struct lru *state = self;
-    list_unlink(&state->unheld, state->links, slot);
+    if (state->blocks[slot].refs == 0)
+        to_tail(state, slot);
+    else
+        state->asked[slot] = 1;
 }
 static void lru_release(void *self, uint32_t slot, int64_t now) {
     (void)now;
     struct lru *state = self;
-    list_push_back(&state->unheld, state->links, slot);
+    if (state->asked[slot])
+        to_tail(state, slot);
+    else if (!link_is_in(state->links, slot))
+        list_push_front(&state->list, state->links, slot);
 }
 static uint32_t lru_victim(void *self, int64_t now) {
     (void)now;
     struct lru *state = self;
-    return list_first(&state->unheld);
+    uint32_t slot;
+    while ((slot = list_first(&state->list)) != EVICT_NONE && state->blocks[slot].refs > 0)
+        list_unlink(&state->list, state->links, slot);
+    if (slot == EVICT_NONE)
+        return slot;
+    uint32_t next = list_after(state->links, slot);
+    if (next != EVICT_NONE)
+        __builtin_prefetch(&state->blocks[next], 1); /* the next victim, most likely */
+    return slot;
 }
 static void lru_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
     (void)evicted, (void)now;
     struct lru *state = self;
-    if (link_is_in(state->links, slot)) list_unlink(&state->unheld, state->links, slot);
+    if (link_is_in(state->links, slot))
+        list_unlink(&state->list, state->links, slot);
+    state->asked[slot] = 0;
 }
 
-static const struct evict_policy lru = {
-    .policy = {.abi = POLICY_ABI, .name = "lru", .rule = "the least recently used block goes first", .source = "vLLM v1 core/block_pool.py", .needs = NEED_NOTHING},
-    .lifts = LIFT_ORPHAN, .create = lru_create, .destroy = lru_destroy, .insert = lru_insert, .touch = lru_touch, .hold = lru_hold,
-    .release = lru_release, .victim = lru_victim, .remove = lru_remove};
+static const struct evict_policy lru = {.policy = {.abi = POLICY_ABI,
+                                                   .name = "lru",
+                                                   .rule = "the least recently used block goes first",
+                                                   .source = "vLLM v1 core/block_pool.py",
+                                                   .needs = NEED_NOTHING},
+                                        .lifts = LIFT_ORPHAN,
+                                        .create = lru_create,
+                                        .destroy = lru_destroy,
+                                        .insert = lru_touch, /* a new block is one that was asked for */
+                                        .touch = lru_touch,
+                                        .release = lru_release,
+                                        .victim = lru_victim,
+                                        .remove = lru_remove};
 POLICY_REGISTER(evict, lru)

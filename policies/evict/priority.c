@@ -1,11 +1,12 @@
 /* Priority with duration: blocks queue by priority, the lowest queue gives first; a priority may hold for a while only.
  *
- * Rule     a queue a priority, 0..100. A block joins the tail of its queue when it is let go; the victim is the head of the lowest
- *          queue that is not empty, leaves only. When a priority's duration is over, the block falls back to the default priority,
- *          at the tail.
- * Needs    time, the tree. Lift: leaf. Cost: O(1) a hook and O(log n) where durations are used.
- * Source   TensorRT-LLM batch_manager/evictionPolicy.cpp (default priority 35).
- * Differs  there the duration counts from the block's last release as here; offload thresholds are the tier's business. */
+ * Rule     a queue a priority, 0..100. A block joins the tail of its queue when it is let go; the victim is the head of
+ * the lowest queue that is not empty, leaves only. When a priority's duration is over, the block falls back to the
+ * default priority, at the tail. Needs    time, the tree. Lift: leaf. Cost: O(1) a hook, O(log n) where durations are
+ * used, 101 queue heads; 37 bytes a slot. Source   TensorRT-LLM batch_manager/evictionPolicy.cpp (default priority 35;
+ * a duration runs from the block's last release). Differs  the queue's place of a parent that becomes a leaf again is
+ * the tail, there it is where it was put at its own release; the priority from which blocks are offloaded (30) is an
+ * admission policy's business. */
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -17,18 +18,22 @@ enum { PRIORITIES = 101 };
 struct priority_options {
     int64_t default_priority;
 };
-static const struct option priority_table[] = {
-    {.name = "default_priority", .kind = OPTION_INT, .offset = offsetof(struct priority_options, default_priority), .fallback = "35", .min = 0, .max = 100,
-     .help = "what a block falls back to when its own priority has run out"},
-    OPTION_END};
+static const struct option priority_table[] = {{.name = "default_priority",
+                                                .kind = OPTION_INT,
+                                                .offset = offsetof(struct priority_options, default_priority),
+                                                .fallback = "35",
+                                                .min = 0,
+                                                .max = 100,
+                                                .help = "what a block falls back to when its own priority has run out"},
+                                               OPTION_END};
 
 struct priority {
     const struct block_info *blocks;
     struct slot_link *links;
     struct slot_list queues[PRIORITIES];
-    uint8_t *level;           /* by slot: current priority + 1; 0: as the block says */
+    uint8_t *level; /* by slot: current priority + 1; 0: as the block says */
     struct slot_heap expiries;
-    uint32_t capacity;
+    uint32_t slots;
     int64_t default_priority;
 };
 
@@ -37,17 +42,17 @@ static void *priority_create(const struct evict_context *context) {
     struct priority *state = calloc(1, sizeof *state);
     MUST(state != NULL);
     state->blocks = context->blocks;
-    state->capacity = context->capacity;
+    state->slots = context->slots;
     state->default_priority = options ? options->default_priority : 35;
-    state->links = links_create(context->capacity);
-    state->level = lazy_alloc(context->capacity, 1);
-    slot_heap_create(&state->expiries, context->capacity);
+    state->links = links_create(context->slots);
+    state->level = lazy_alloc(context->slots, 1);
+    slot_heap_create(&state->expiries, context->slots);
     return state;
 }
 static void priority_destroy(void *self) {
     struct priority *state = self;
-    links_destroy(state->links, state->capacity);
-    lazy_free(state->level, state->capacity, 1);
+    links_destroy(state->links, state->slots);
+    lazy_free(state->level, state->slots, 1);
     slot_heap_destroy(&state->expiries);
     free(state);
 }
@@ -55,32 +60,47 @@ static uint32_t level_of(const struct priority *state, uint32_t slot) {
     return state->level[slot] ? state->level[slot] - 1u : state->blocks[slot].priority;
 }
 static void leave_queue(struct priority *state, uint32_t slot) {
-    if (link_is_in(state->links, slot)) list_unlink(&state->queues[level_of(state, slot)], state->links, slot);
+    if (link_is_in(state->links, slot))
+        list_unlink(&state->queues[level_of(state, slot)], state->links, slot);
 }
 static void join_queue(struct priority *state, uint32_t slot) {
     const struct block_info *block = &state->blocks[slot];
     leave_queue(state, slot);
-    if (block->refs == 0 && block->children == 0 && !block->in_flight) list_push_back(&state->queues[level_of(state, slot)], state->links, slot);
+    if (block->refs == 0 && block->children == 0 && !block->in_flight)
+        list_push_back(&state->queues[level_of(state, slot)], state->links, slot);
 }
-static void renew(struct priority *state, uint32_t slot, int64_t now) {
-    leave_queue(state, slot);
-    state->level[slot] = 0;
+/* Nobody holds it (any more): its duration runs from now, unless it has run out already. */
+static void let_go(struct priority *state, uint32_t slot, int64_t now) {
     int64_t duration_ns = state->blocks[slot].duration_ns;
-    if (duration_ns > 0) slot_heap_put(&state->expiries, slot, (struct slot_key){now + duration_ns, 0});
+    if (state->level[slot] == 0 && duration_ns > 0)
+        slot_heap_put(&state->expiries, slot, (struct slot_key){now + duration_ns, 0});
     join_queue(state, slot);
 }
 static void priority_insert(void *self, uint32_t slot, int64_t now) {
     struct priority *state = self;
-    renew(state, slot, now);
+    state->level[slot] = 0;
+    if (state->blocks[slot].refs == 0)
+        let_go(state, slot, now);
     uint32_t parent = state->blocks[slot].parent;
-    if (parent != EVICT_NONE) leave_queue(state, parent);
+    if (parent != EVICT_NONE)
+        leave_queue(state, parent);
 }
-static void priority_touch(void *self, uint32_t slot, int64_t now) { renew(self, slot, now); }
+static void priority_touch(void *self, uint32_t slot, int64_t now) {
+    struct priority *state = self;
+    leave_queue(state, slot);
+    state->level[slot] = 0;
+    if (state->blocks[slot].refs == 0)
+        let_go(state, slot, now);
+}
 static void priority_hold(void *self, uint32_t slot, int64_t now) {
     (void)now;
-    leave_queue(self, slot);
+    struct priority *state = self;
+    leave_queue(state, slot);
+    slot_heap_remove(&state->expiries, slot);
 }
-static void priority_release(void *self, uint32_t slot, int64_t now) { renew(self, slot, now); }
+static void priority_release(void *self, uint32_t slot, int64_t now) {
+    let_go(self, slot, now);
+}
 static int64_t priority_timer(void *self, int64_t now) {
     struct priority *state = self;
     uint32_t slot;
@@ -96,7 +116,8 @@ static uint32_t priority_victim(void *self, int64_t now) {
     (void)now;
     struct priority *state = self;
     for (int p = 0; p < PRIORITIES; p++)
-        if (state->queues[p].head) return list_first(&state->queues[p]);
+        if (state->queues[p].head)
+            return list_first(&state->queues[p]);
     return EVICT_NONE;
 }
 static void priority_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
@@ -106,13 +127,26 @@ static void priority_remove(void *self, uint32_t slot, bool evicted, int64_t now
     slot_heap_remove(&state->expiries, slot);
     state->level[slot] = 0;
     uint32_t parent = state->blocks[slot].parent;
-    if (parent != EVICT_NONE) join_queue(state, parent);
+    if (parent != EVICT_NONE)
+        join_queue(state, parent);
 }
 
 static const struct evict_policy priority = {
-    .policy = {.abi = POLICY_ABI, .name = "priority", .rule = "the lowest priority goes first, leaves only; priorities may run out",
-               .source = "TensorRT-LLM batch_manager/evictionPolicy.cpp", .needs = NEED_TIME | NEED_TREE, .options = priority_table,
+    .policy = {.abi = POLICY_ABI,
+               .name = "priority",
+               .rule = "the lowest priority goes first, leaves only; priorities may run out",
+               .source = "TensorRT-LLM batch_manager/evictionPolicy.cpp",
+               .needs = NEED_TIME | NEED_TREE,
+               .options = priority_table,
                .options_size = sizeof(struct priority_options)},
-    .lifts = LIFT_LEAF, .create = priority_create, .destroy = priority_destroy, .insert = priority_insert, .touch = priority_touch,
-    .hold = priority_hold, .release = priority_release, .timer = priority_timer, .victim = priority_victim, .remove = priority_remove};
+    .lifts = LIFT_LEAF,
+    .create = priority_create,
+    .destroy = priority_destroy,
+    .insert = priority_insert,
+    .touch = priority_touch,
+    .hold = priority_hold,
+    .release = priority_release,
+    .timer = priority_timer,
+    .victim = priority_victim,
+    .remove = priority_remove};
 POLICY_REGISTER(evict, priority)

@@ -12,21 +12,22 @@ struct radix_lfu {
     const struct block_info *blocks;
     struct slot_heap leaves;
     struct slot_key *uses; /* by slot: {hits, last use} */
-    uint32_t capacity;
-    int64_t clock;         /* orders uses within one ns */
+    uint32_t slots;
+    int64_t clock; /* orders uses within one ns */
 };
 
 static void *radix_lfu_create(const struct evict_context *context) {
     struct radix_lfu *state = calloc(1, sizeof *state);
     MUST(state != NULL);
-    *state = (struct radix_lfu){.blocks = context->blocks, .capacity = context->capacity, .uses = lazy_alloc(context->capacity, sizeof *state->uses)};
-    slot_heap_create(&state->leaves, context->capacity);
+    *state = (struct radix_lfu){
+        .blocks = context->blocks, .slots = context->slots, .uses = lazy_alloc(context->slots, sizeof *state->uses)};
+    slot_heap_create(&state->leaves, context->slots);
     return state;
 }
 static void radix_lfu_destroy(void *self) {
     struct radix_lfu *state = self;
     slot_heap_destroy(&state->leaves);
-    lazy_free(state->uses, state->capacity, sizeof *state->uses);
+    lazy_free(state->uses, state->slots, sizeof *state->uses);
     free(state);
 }
 static void consider(struct radix_lfu *state, uint32_t slot) {
@@ -42,7 +43,8 @@ static void radix_lfu_insert(void *self, uint32_t slot, int64_t now) {
     state->uses[slot] = (struct slot_key){1, state->clock++};
     consider(state, slot);
     uint32_t parent = state->blocks[slot].parent;
-    if (parent != EVICT_NONE) slot_heap_remove(&state->leaves, parent);
+    if (parent != EVICT_NONE)
+        slot_heap_remove(&state->leaves, parent);
 }
 static void radix_lfu_touch(void *self, uint32_t slot, int64_t now) {
     (void)now;
@@ -70,12 +72,23 @@ static void radix_lfu_remove(void *self, uint32_t slot, bool evicted, int64_t no
     struct radix_lfu *state = self;
     slot_heap_remove(&state->leaves, slot);
     uint32_t parent = state->blocks[slot].parent;
-    if (parent != EVICT_NONE) consider(state, parent);
+    if (parent != EVICT_NONE)
+        consider(state, parent);
 }
 
 static const struct evict_policy radix_lfu = {
-    .policy = {.abi = POLICY_ABI, .name = "radix-lfu", .rule = "of the leaves, the one with the fewest hits goes first, then the least recently used",
-               .source = "SGLang mem_cache/evict_policy.py", .needs = NEED_TREE},
-    .lifts = LIFT_LEAF, .create = radix_lfu_create, .destroy = radix_lfu_destroy, .insert = radix_lfu_insert, .touch = radix_lfu_touch,
-    .hold = radix_lfu_hold, .release = radix_lfu_release, .victim = radix_lfu_victim, .remove = radix_lfu_remove};
+    .policy = {.abi = POLICY_ABI,
+               .name = "radix-lfu",
+               .rule = "of the leaves, the one with the fewest hits goes first, then the least recently used",
+               .source = "SGLang mem_cache/evict_policy.py",
+               .needs = NEED_TREE},
+    .lifts = LIFT_LEAF,
+    .create = radix_lfu_create,
+    .destroy = radix_lfu_destroy,
+    .insert = radix_lfu_insert,
+    .touch = radix_lfu_touch,
+    .hold = radix_lfu_hold,
+    .release = radix_lfu_release,
+    .victim = radix_lfu_victim,
+    .remove = radix_lfu_remove};
 POLICY_REGISTER(evict, radix_lfu)

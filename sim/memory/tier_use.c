@@ -1,0 +1,103 @@
+/* Touching, holding and letting go of a tier's blocks. */
+#include "sim/memory/tier_impl.h"
+
+enum { AHEAD = 8 }; /* blocks whose lines are fetched while others are worked on */
+
+static inline void prefetch_block(const struct tier *tier, uint32_t slot) {
+    if (slot != SLOT_NONE)
+        __builtin_prefetch(&tier->blocks[slot], 1);
+}
+
+void tier_touch(struct tier *tier, uint32_t slot, int64_t next_use, sim_time now) {
+    if (tier->needs & NEED_FUTURE)
+        tier->blocks[slot].next_use = next_use;
+    tier->policy.touch(tier->state, slot, now);
+    tier_settle(tier, now);
+}
+
+static inline void hold(struct tier *tier, uint32_t slot, sim_time now) {
+    struct block_info *block = &tier->blocks[slot];
+    MUST(block->state == SLOT_RESIDENT || block->state == SLOT_ARRIVING);
+    if (block->refs++ > 0)
+        return;
+    tier->held++;
+    if (block->state != SLOT_RESIDENT)
+        return;
+    tier->idle--;
+    if (tier->policy.hold)
+        tier->policy.hold(tier->state, slot, now);
+}
+
+static inline void release(struct tier *tier, uint32_t slot, sim_time now) {
+    struct block_info *block = &tier->blocks[slot];
+    MUST(block->refs > 0);
+    if (--block->refs > 0)
+        return;
+    tier->held--;
+    if (block->state != SLOT_RESIDENT)
+        return;
+    tier->idle++;
+    if (tier->policy.release)
+        tier->policy.release(tier->state, slot, now);
+}
+
+void tier_hold(struct tier *tier, uint32_t slot, sim_time now) {
+    hold(tier, slot, now);
+}
+
+void tier_release(struct tier *tier, uint32_t slot, sim_time now) {
+    release(tier, slot, now);
+    tier_settle(tier, now);
+}
+
+void tier_hold_all(struct tier *tier, const uint32_t *slots, uint32_t count, sim_time now) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            prefetch_block(tier, slots[i + AHEAD]);
+        if (slots[i] != SLOT_NONE)
+            hold(tier, slots[i], now);
+    }
+}
+
+void tier_release_all(struct tier *tier, const uint32_t *slots, uint32_t count, sim_time now) {
+    for (uint32_t i = count; i-- > 0;) {
+        if (i >= AHEAD)
+            prefetch_block(tier, slots[i - AHEAD]);
+        if (slots[i] != SLOT_NONE)
+            release(tier, slots[i], now);
+    }
+    tier_settle(tier, now);
+}
+
+static void ask_again(struct tier *tier, struct block_info *block, const struct block_use *use) {
+    block->owner = tier->needs & NEED_SESSION ? use->owner : 0;
+    block->duration_ns = tier->needs & NEED_TIME ? use->duration_ns : 0;
+    block->priority = use->priority;
+}
+
+void tier_use_all(struct tier *tier, const uint32_t *slots, uint32_t count, const struct block_use *use,
+                  const int64_t *next_use, sim_time now) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            prefetch_block(tier, slots[i + AHEAD]);
+        if (slots[i] == SLOT_NONE)
+            continue;
+        hold(tier, slots[i], now);
+        struct block_info *block = &tier->blocks[slots[i]];
+        if (tier->needs & NEED_FUTURE)
+            block->next_use = next_use ? next_use[i] : INT64_MAX;
+        if (use)
+            ask_again(tier, block, use);
+        tier->policy.touch(tier->state, slots[i], now);
+    }
+    tier_settle(tier, now);
+}
+
+void tier_pin(struct tier *tier, uint32_t slot, bool begins, sim_time now) {
+    if (begins)
+        hold(tier, slot, now);
+    if (tier->policy.in_flight)
+        tier->policy.in_flight(tier->state, slot, begins, now);
+    if (!begins)
+        tier_release(tier, slot, now);
+}
