@@ -3,6 +3,7 @@
 #define SIM_OUTPUT_METRICS_H
 
 #include "sim/base/histogram.h"
+#include "sim/base/option.h"
 #include "sim/base/record.h"
 
 /* Limits a request must keep to count as good, and percentiles that must keep them; 0: none. In seconds. */
