@@ -42,8 +42,8 @@ struct fit_report {
     size_t count;
 };
 
-/* Fills what the timings determine of `profile` (which holds the rest: names, rule, small kernels) and reports. */
-int fit_profile(const char *directory, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
+/* The profile of `gpu`: what the timings determine is fitted, the rest (rule, small kernels) is set with its sources. */
+int fit_profile(const char *directory, const struct gpu *gpu, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
 
 struct fit_rows {
     const struct timing **at;
@@ -70,7 +70,7 @@ double fit_spread(const struct fit_problem *problem, struct fit_rows rows);
 void fit_report_add(struct fit_report *report, const char *op, const struct fit_problem *problem, struct fit_rows rows,
                     const struct fit_quality *quality);
 /* A fitted figure: seven significant digits, as the profile keeps it; basis measured. */
-void fit_set(struct figure *figure, double value);
+void fit_set(struct figure *figure, double value, const char *source);
 
 int fit_gemm(const struct timings *timings, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
 int fit_decode(const struct timings *timings, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);

@@ -14,6 +14,8 @@ static const double start_s[WAYS] = {4.5e-6, 9e-6, 30e-6};
 static const double custom_max_bytes = 4194304.0;
 static double one_shot_max(double gpus) { return gpus <= 2 ? custom_max_bytes : gpus <= 4 ? 524287.0 : 262143.0; }
 
+static const char source[] = "aiconfigurator @095f58a5: vLLM 0.24 in a CUDA graph, NCCL 2.29";
+
 static double predict(const struct timing *row, const double *p, const void *context) {
     (void)context;
     double line_s = p[ALPHA2] + row->bytes / p[BETA];
@@ -49,9 +51,9 @@ static int fit_one(const struct fit_problem *problem, enum way way, int64_t gpus
     for (size_t i = 0; i < own.rows.count; i++)
         if (own.rows.at[i]->bytes < least) least = own.rows.at[i]->bytes;
     double floor_s = p[ALPHA2] + least / p[BETA];
-    fit_set(&fit->alpha_s, p[ALPHA] > floor_s ? p[ALPHA] : floor_s);
-    fit_set(&fit->alpha2_s, p[ALPHA2]);
-    fit_set(&fit->beta_bytes_per_s, p[BETA]);
+    fit_set(&fit->alpha_s, p[ALPHA] > floor_s ? p[ALPHA] : floor_s, source);
+    fit_set(&fit->alpha2_s, p[ALPHA2], source);
+    fit_set(&fit->beta_bytes_per_s, p[BETA], source);
     const char *op = arena_printf(arena, "all-reduce %lld GPUs, %s", (long long)gpus, way_names[way]);
     fit_report_add(report, op, &own, own.rows, &fit->fit);
     return 0;

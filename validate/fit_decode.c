@@ -16,6 +16,8 @@ static const double bytes_nothing = 2.2e6, bytes_cold = 60e6, bytes_warm = 40e6,
 /* Where every SM has one CTA of the single-pass kernel. */
 static const double warm_tiles_min = 106, warm_tiles_max = 132;
 
+static const char source[] = "aiconfigurator @095f58a5: FlashAttention 3, vLLM 0.24";
+
 static double token_bytes(const struct timing *row) { return 2.0 * row->head_dim * (row->fp8 ? 1.0 : 2.0) * row->kv_heads; }
 static double kv_bytes(const struct timing *row) { return row->batch * row->context * token_bytes(row); }
 
@@ -86,13 +88,13 @@ static int fit_dtype(const struct timings *timings, bool fp8, struct arena *aren
     fit->bytes_max = 0;
     for (size_t i = 0; i < problem.rows.count; i++)
         if (kv_bytes(problem.rows.at[i]) > fit->bytes_max) fit->bytes_max = kv_bytes(problem.rows.at[i]);
-    fit_set(&fit->t0_s, p[T0]);
-    fit_set(&fit->split_s, p[SPLIT]);
-    fit_set(&fit->tile_s, p[TILE]);
-    fit_set(&fit->ramp_s, p[RAMP]);
-    fit_set(&fit->ramp_half_bytes, p[RAMP_HALF]);
-    fit_set(&fit->bandwidth_bytes_per_s, p[BANDWIDTH]);
-    fit_set(&fit->cta_bytes_per_s, w[WARM_RATE]);
+    fit_set(&fit->t0_s, p[T0], source);
+    fit_set(&fit->split_s, p[SPLIT], source);
+    fit_set(&fit->tile_s, p[TILE], source);
+    fit_set(&fit->ramp_s, p[RAMP], source);
+    fit_set(&fit->ramp_half_bytes, p[RAMP_HALF], source);
+    fit_set(&fit->bandwidth_bytes_per_s, p[BANDWIDTH], source);
+    fit_set(&fit->cta_bytes_per_s, w[WARM_RATE], source);
     if (report_kernel(&problem, DECODE_SPLIT, fp8 ? "decode fp8, split" : "decode bf16, split", arena, report, &fit->split, err) != 0) return -1;
     return report_kernel(&problem, DECODE_SINGLE, fp8 ? "decode fp8, single pass" : "decode bf16, single pass", arena, report, &fit->single, err);
 }

@@ -7,6 +7,8 @@ enum { T0, BANDWIDTH, FLOPS, K_HALF, LOSS, LOSS_HALF, PARAMETERS };
 /* The regimes left out in turn: the largest products, and the largest weights. */
 static const double outside_m = 8192, outside_weights = 130e6;
 
+static const char source[] = "aiconfigurator @095f58a5: torch linear, vLLM 0.24";
+
 static double predict(const struct timing *row, const double *p, const void *context) {
     struct machine machine = *(const struct machine *)context;
     machine.gemm.t0_s = p[T0];
@@ -47,13 +49,13 @@ int fit_gemm(const struct timings *timings, struct arena *arena, struct kernel_p
     if (fit_solve(&problem, &fit->fit, err) != 0) return -1;
     fit->fit.spread_outside = outside[0] > outside[1] ? outside[0] : outside[1];
     if (fit->fit.spread_outside < fit->fit.spread) fit->fit.spread_outside = fit->fit.spread;
-    fit_set(&fit->t0_s, p[T0]);
-    fit_set(&fit->bandwidth_bytes_per_s, p[BANDWIDTH]);
-    fit_set(&fit->w_half_bytes, 0.0);
-    fit_set(&fit->flops, p[FLOPS]);
-    fit_set(&fit->k_half, p[K_HALF]);
-    fit_set(&fit->sustained_loss, p[LOSS]);
-    fit_set(&fit->sustained_half_flop, p[LOSS_HALF]);
+    fit_set(&fit->t0_s, p[T0], source);
+    fit_set(&fit->bandwidth_bytes_per_s, p[BANDWIDTH], source);
+    fit_set(&fit->w_half_bytes, 0.0, "not told apart from t0 by weights of 33 to 168 MB");
+    fit_set(&fit->flops, p[FLOPS], source);
+    fit_set(&fit->k_half, p[K_HALF], source);
+    fit_set(&fit->sustained_loss, p[LOSS], source);
+    fit_set(&fit->sustained_half_flop, p[LOSS_HALF], source);
     fit_report_add(report, "gemm bf16", &problem, all, &fit->fit);
     return 0;
 }

@@ -6,6 +6,8 @@ enum { T0, FLOPS, S_HALF, TILE_TOKEN, TILE, LOSS, LOSS_HALF, PARAMETERS };
 
 static const double outside_length = 8192;
 
+static const char source[] = "aiconfigurator @095f58a5: FlashAttention 3, vLLM 0.24";
+
 static double predict(const struct timing *row, const double *p, const void *context) {
     struct prefill_machine machine = *(const struct prefill_machine *)context;
     machine.t0_s = p[T0];
@@ -36,14 +38,14 @@ int fit_prefill(const struct timings *timings, struct arena *arena, struct kerne
     fit->length_max = 0;
     for (size_t i = 0; i < timings->count; i++)
         if (timings->rows[i].context > fit->length_max) fit->length_max = timings->rows[i].context;
-    fit_set(&fit->t0_s, p[T0]);
-    fit_set(&fit->flops, p[FLOPS]);
-    fit_set(&fit->s_half_tokens, p[S_HALF]);
-    fit_set(&fit->tile_token_s, p[TILE_TOKEN]);
-    fit_set(&fit->tile_s, p[TILE]);
-    fit_set(&fit->sustained_loss, p[LOSS]);
-    fit_set(&fit->sustained_half_flop, p[LOSS_HALF]);
-    fit_set(&fit->bandwidth_bytes_per_s, bandwidth);
+    fit_set(&fit->t0_s, p[T0], source);
+    fit_set(&fit->flops, p[FLOPS], source);
+    fit_set(&fit->s_half_tokens, p[S_HALF], source);
+    fit_set(&fit->tile_token_s, p[TILE_TOKEN], source);
+    fit_set(&fit->tile_s, p[TILE], source);
+    fit_set(&fit->sustained_loss, p[LOSS], source);
+    fit_set(&fit->sustained_half_flop, p[LOSS_HALF], source);
+    fit_set(&fit->bandwidth_bytes_per_s, bandwidth, source);
     fit_report_add(report, "prefill attention bf16", &problem, problem.rows, &fit->fit);
     return 0;
 }
