@@ -55,8 +55,8 @@ const struct policy *policy_at(enum policy_kind kind, size_t i) {
 }
 
 char *policy_needs_text(unsigned needs, char *buffer, size_t size) {
-    static const char *const names[] = {"future", "output length", "agent graph", "time",  "tree", "category",
-                                        "length", "random",        "session",     "queue", "cost", "group"};
+    static const char *const names[] = {"future", "output length", "agent graph", "time", "tree",  "category", "length",
+                                        "random", "session",       "queue",       "cost", "group", "hits"};
     size_t used = 0;
     MUST(size > 0);
     buffer[0] = 0;
