@@ -18,17 +18,22 @@ struct step_shape step_shape_later(const struct step_shape *shape, int64_t i) {
     return later;
 }
 
+static int64_t steps_within(const struct decode_machine *d, const struct decode_load *load, int64_t steps) {
+    if (load->sequences * load->tiles_per_sequence >= d->split_below_tiles || load->longest > d->split_min_tokens)
+        return steps;
+    int64_t until = (int64_t)(d->split_min_tokens - load->longest) + 1;
+    return until < steps ? until : steps;
+}
+
 /* Steps before the decode kernel changes: it does when the longest context passes the split kernel's least. */
 static int64_t steps_of_one_kernel(const struct step_model *model, const struct step_shape *shape, int64_t steps) {
     struct decode_load load;
-    if (!decode_load_full(model, shape, &load))
-        return steps;
-    const struct decode_machine *machine = &model->machine.decode;
-    if (load.sequences * load.tiles_per_sequence >= machine->split_below_tiles ||
-        load.longest > machine->split_min_tokens)
-        return steps;
-    int64_t until = (int64_t)(machine->split_min_tokens - load.longest) + 1;
-    return until < steps ? until : steps;
+    if (decode_load_full(model, shape, &load))
+        steps = steps_within(&model->machine.decode, &load, steps);
+    /* Layers with a window follow the same rule until it is full. */
+    if (decode_load_window(model, shape, &load) && (double)model->arch.window > model->machine.decode.split_min_tokens)
+        steps = steps_within(&model->machine.decode, &load, steps);
+    return steps;
 }
 
 static int64_t fixed_of(double seconds) {

@@ -76,6 +76,7 @@ int step_ops(const struct step_model *model, const struct step_shape *shape, str
     token_prices(model, (double)step_padded_tokens(model, shape), prices);
     prices[OP_LM_HEAD] = head_price(model, (double)shape->logits);
     const char *kernel = attention_prices(model, shape, prices);
+    prices[OP_HOST].bound = BOUND_LATENCY;
     if (model->host)
         host_price(model, shape, prices);
     int count = 0;

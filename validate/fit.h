@@ -14,10 +14,10 @@
 /* One measurement; fields by kind. */
 struct timing {
     double seconds;
-    double m, n, k;                                 /* gemm */
+    double m, n, k;                                     /* gemm */
     double batch, q_heads, kv_heads, head_dim, context; /* attention; context: tokens a sequence */
     bool fp8;
-    double gpus, bytes;                             /* collective */
+    double gpus, bytes; /* collective */
     bool nccl;
 };
 struct timings {
@@ -27,7 +27,8 @@ struct timings {
 enum timing_kind { TIMING_GEMM, TIMING_DECODE, TIMING_PREFILL, TIMING_COMM, TIMING_KINDS };
 
 /* Reads DIR/h100_KIND.csv. Errors name file and line. */
-int timings_read(const char *directory, enum timing_kind kind, struct arena *arena, struct timings *out, struct error *err);
+int timings_read(const char *directory, enum timing_kind kind, struct arena *arena, struct timings *out,
+                 struct error *err);
 
 /* How far the fitted form is from its rows: quantiles of |predicted/measured - 1|. */
 struct fit_accuracy {
@@ -42,8 +43,10 @@ struct fit_report {
     size_t count;
 };
 
-/* The profile of `gpu`: what the timings determine is fitted, the rest (rule, small kernels) is set with its sources. */
-int fit_profile(const char *directory, const struct gpu *gpu, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
+/* The profile of `gpu`: what the timings determine is fitted, the rest (rule, small kernels) is set with its sources.
+ */
+int fit_profile(const char *directory, const struct gpu *gpu, struct arena *arena, struct kernel_profile *profile,
+                struct fit_report *report, struct error *err);
 
 struct fit_rows {
     const struct timing **at;
@@ -63,7 +66,8 @@ struct fit_problem {
 /* Solves it; fills rows, spread and sigma of quality (spread_outside is left). */
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err);
 /* Fits without the rows of a regime, and gives the spread of predictions for those. The parameters are put back. */
-int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *), struct arena *arena, double *spread, struct error *err);
+int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *), struct arena *arena,
+                  double *spread, struct error *err);
 /* Root mean square of log(predicted/measured) over rows. */
 double fit_spread(const struct fit_problem *problem, struct fit_rows rows);
 /* Appends a line to the report, over `rows`. */
@@ -72,11 +76,14 @@ void fit_report_add(struct fit_report *report, const char *op, const struct fit_
 /* A fitted figure: seven significant digits, as the profile keeps it; basis measured. */
 void fit_set(struct figure *figure, double value, const char *source);
 
-int fit_gemm(const struct timings *timings, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
-int fit_decode(const struct timings *timings, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
-int fit_prefill(const struct timings *timings, struct arena *arena, struct kernel_profile *profile, struct fit_report *report, struct error *err);
-int fit_collectives(const struct timings *timings, struct arena *arena, struct kernel_profile *profile, struct fit_report *report,
-                    struct error *err);
+int fit_gemm(const struct timings *timings, struct arena *arena, struct kernel_profile *profile,
+             struct fit_report *report, struct error *err);
+int fit_decode(const struct timings *timings, struct arena *arena, struct kernel_profile *profile,
+               struct fit_report *report, struct error *err);
+int fit_prefill(const struct timings *timings, struct arena *arena, struct kernel_profile *profile,
+                struct fit_report *report, struct error *err);
+int fit_collectives(const struct timings *timings, struct arena *arena, struct kernel_profile *profile,
+                    struct fit_report *report, struct error *err);
 
 /* YAML that load_kernel_profile reads back to the same values, and the report as Markdown. */
 void profile_write(FILE *out, const struct kernel_profile *profile);

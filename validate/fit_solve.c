@@ -1,5 +1,5 @@
-/* Least squares on log residuals with GSL's trust region and geodesic acceleration; parameters are positive, so they are
- * varied as logarithms too. */
+/* Least squares on log residuals with GSL's trust region and geodesic acceleration; parameters are positive, so they
+ * are varied as logarithms too. */
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_multifit_nlinear.h>
@@ -19,24 +19,27 @@ static double log_residual(const struct fit_problem *problem, const struct timin
 
 static int residuals(const gsl_vector *x, void *data, gsl_vector *f) {
     const struct fit_problem *problem = data;
-    for (size_t i = 0; i < problem->parameter_count; i++) problem->parameters[i] = exp(gsl_vector_get(x, i));
+    for (size_t i = 0; i < problem->parameter_count; i++)
+        problem->parameters[i] = exp(gsl_vector_get(x, i));
     for (size_t i = 0; i < problem->rows.count; i++) {
         double r = log_residual(problem, problem->rows.at[i]);
-        if (!isfinite(r)) return GSL_EDOM;
+        if (!isfinite(r))
+            return GSL_EDOM;
         gsl_vector_set(f, i, r);
     }
     return GSL_SUCCESS;
 }
 
 /* rms over rows of the standard deviation that the parameters' covariance gives log(prediction). */
-static double prediction_sigma(const gsl_matrix *jacobian, const gsl_vector *weights, const gsl_matrix *covariance, double variance) {
+static double prediction_sigma(const gsl_matrix *jacobian, const gsl_vector *weights, const gsl_matrix *covariance,
+                               double variance) {
     size_t rows = jacobian->size1, columns = jacobian->size2;
     double total = 0;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < columns; i++)
             for (size_t j = 0; j < columns; j++) /* the solver's Jacobian carries the root of the weight */
-                total += gsl_matrix_get(jacobian, r, i) * gsl_matrix_get(covariance, i, j) * gsl_matrix_get(jacobian, r, j) /
-                         gsl_vector_get(weights, r);
+                total += gsl_matrix_get(jacobian, r, i) * gsl_matrix_get(covariance, i, j) *
+                         gsl_matrix_get(jacobian, r, j) / gsl_vector_get(weights, r);
     return sqrt(total * variance / (double)rows);
 }
 
@@ -45,13 +48,14 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Cauchy weights from the residuals: a row far off (a clock that dropped, a library that chose badly) pulls little. The scale is
- * the median absolute residual. */
+/* Cauchy weights from the residuals: a row far off (a clock that dropped, a library that chose badly) pulls little. The
+ * scale is the median absolute residual. */
 static void reweigh(const gsl_vector *residual, gsl_vector *weights) {
     size_t n = residual->size;
     double *size = malloc(n * sizeof *size);
     MUST(size != NULL);
-    for (size_t i = 0; i < n; i++) size[i] = fabs(gsl_vector_get(residual, i));
+    for (size_t i = 0; i < n; i++)
+        size[i] = fabs(gsl_vector_get(residual, i));
     qsort(size, n, sizeof *size, ascending);
     double scale = cauchy * 1.4826 * (size[n / 2] > 1e-6 ? size[n / 2] : 1e-6);
     for (size_t i = 0; i < n; i++) {
@@ -62,14 +66,17 @@ static void reweigh(const gsl_vector *residual, gsl_vector *weights) {
 }
 
 /* Solves with the weights as they are; leaves the solution in w->x. */
-static int solve_once(gsl_multifit_nlinear_fdf *function, const gsl_vector *start, const gsl_vector *weights, gsl_multifit_nlinear_workspace *w) {
+static int solve_once(gsl_multifit_nlinear_fdf *function, const gsl_vector *start, const gsl_vector *weights,
+                      gsl_multifit_nlinear_workspace *w) {
     int info = 0, status = gsl_multifit_nlinear_winit(start, weights, function, w);
-    if (status == GSL_SUCCESS) status = gsl_multifit_nlinear_driver(500, 1e-10, 1e-10, 1e-10, NULL, NULL, &info, w);
+    if (status == GSL_SUCCESS)
+        status = gsl_multifit_nlinear_driver(500, 1e-10, 1e-10, 1e-10, NULL, NULL, &info, w);
     /* ENOPROG: no step improves any more, which is where a form with corners ends. */
     return status == GSL_ENOPROG || status == GSL_EMAXITER ? GSL_SUCCESS : status;
 }
 
-static void fill_quality(struct fit_problem *problem, const gsl_vector *weights, gsl_multifit_nlinear_workspace *w, struct fit_quality *quality) {
+static void fill_quality(struct fit_problem *problem, const gsl_vector *weights, gsl_multifit_nlinear_workspace *w,
+                         struct fit_quality *quality) {
     size_t n = problem->rows.count, p = problem->parameter_count;
     gsl_matrix *covariance = gsl_matrix_alloc(p, p);
     gsl_multifit_nlinear_covar(w->J, 0.0, covariance);
@@ -81,38 +88,47 @@ static void fill_quality(struct fit_problem *problem, const gsl_vector *weights,
         plain += r * r;
     }
     double variance = chi2 / (weight * (double)(n - p) / (double)n);
-    *quality = (struct fit_quality){.rows = (int64_t)n, .spread = sqrt(plain / (double)(n - p)), .sigma = prediction_sigma(w->J, weights, covariance, variance)};
+    *quality = (struct fit_quality){.rows = (int64_t)n,
+                                    .spread = sqrt(plain / (double)(n - p)),
+                                    .sigma = prediction_sigma(w->J, weights, covariance, variance)};
     gsl_matrix_free(covariance);
 }
 
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err) {
     size_t n = problem->rows.count, p = problem->parameter_count;
-    if (n <= p) return error_set(err, "%zu timings are too few to fit %zu constants\n  hint: measure more shapes", n, p);
+    if (n <= p)
+        return error_set(err, "%zu timings are too few to fit %zu constants\n  hint: measure more shapes", n, p);
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
     gsl_multifit_nlinear_parameters options = gsl_multifit_nlinear_default_parameters();
     options.trs = gsl_multifit_nlinear_trs_lmaccel;
     options.h_df = 1e-6; /* the forms have corners: a step of 1e-8 would be lost in rounding */
     gsl_multifit_nlinear_workspace *w = gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &options, n, p);
     gsl_vector *at = gsl_vector_alloc(p), *weights = gsl_vector_alloc(n), *residual = gsl_vector_alloc(n);
-    for (size_t i = 0; i < p; i++) gsl_vector_set(at, i, log(problem->parameters[i]));
+    for (size_t i = 0; i < p; i++)
+        gsl_vector_set(at, i, log(problem->parameters[i]));
     gsl_vector_set_all(weights, 1.0);
     gsl_multifit_nlinear_fdf function = {.f = residuals, .n = n, .p = p, .params = problem};
     int status = GSL_SUCCESS;
     for (int round = 0; round < rounds && status == GSL_SUCCESS; round++) {
         status = solve_once(&function, at, weights, w);
-        if (status != GSL_SUCCESS) break;
+        if (status != GSL_SUCCESS)
+            break;
         gsl_vector_memcpy(at, w->x);
         residuals(at, problem, residual); /* leaves the solution in problem->parameters */
-        if (round + 1 < rounds) reweigh(residual, weights);
+        if (round + 1 < rounds)
+            reweigh(residual, weights);
     }
-    if (status == GSL_SUCCESS) fill_quality(problem, weights, w, quality);
+    if (status == GSL_SUCCESS)
+        fill_quality(problem, weights, w, quality);
     gsl_vector_free(at);
     gsl_vector_free(weights);
     gsl_vector_free(residual);
     gsl_multifit_nlinear_free(w);
     gsl_set_error_handler(handler);
-    if (status == GSL_SUCCESS) return 0;
-    return error_set(err, "the fit failed: %s\n  hint: look for a zero or negative time among the timings", gsl_strerror(status));
+    if (status == GSL_SUCCESS)
+        return 0;
+    return error_set(err, "the fit failed: %s\n  hint: look for a zero or negative time among the timings",
+                     gsl_strerror(status));
 }
 
 double fit_spread(const struct fit_problem *problem, struct fit_rows rows) {
@@ -124,14 +140,17 @@ double fit_spread(const struct fit_problem *problem, struct fit_rows rows) {
     return rows.count > 0 ? sqrt(total / (double)rows.count) : 0;
 }
 
-struct fit_rows fit_rows_where(const struct timings *timings, bool (*keep)(const struct timing *), struct arena *arena) {
+struct fit_rows fit_rows_where(const struct timings *timings, bool (*keep)(const struct timing *),
+                               struct arena *arena) {
     struct fit_rows rows = {arena_alloc(arena, (timings->count + 1) * sizeof *rows.at), 0};
     for (size_t i = 0; i < timings->count; i++)
-        if (!keep || keep(&timings->rows[i])) rows.at[rows.count++] = &timings->rows[i];
+        if (!keep || keep(&timings->rows[i]))
+            rows.at[rows.count++] = &timings->rows[i];
     return rows;
 }
 
-int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *), struct arena *arena, double *spread, struct error *err) {
+int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *), struct arena *arena,
+                  double *spread, struct error *err) {
     struct fit_rows all = problem->rows, inner = {arena_alloc(arena, all.count * sizeof *inner.at), 0};
     struct fit_rows outer = {arena_alloc(arena, all.count * sizeof *outer.at), 0};
     for (size_t i = 0; i < all.count; i++) {
@@ -154,9 +173,14 @@ void fit_report_add(struct fit_report *report, const char *op, const struct fit_
     MUST(report->count < FIT_OPS_MAX && rows.count > 0);
     double *off = malloc(rows.count * sizeof *off);
     MUST(off != NULL);
-    for (size_t i = 0; i < rows.count; i++) off[i] = fabs(expm1(log_residual(problem, rows.at[i])));
+    for (size_t i = 0; i < rows.count; i++)
+        off[i] = fabs(expm1(log_residual(problem, rows.at[i])));
     qsort(off, rows.count, sizeof *off, ascending);
-    report->ops[report->count++] = (struct fit_accuracy){.op = op, .rows = rows.count, .median = off[rows.count / 2],
-                                                         .p90 = off[rows.count * 9 / 10], .worst = off[rows.count - 1], .quality = *quality};
+    report->ops[report->count++] = (struct fit_accuracy){.op = op,
+                                                         .rows = rows.count,
+                                                         .median = off[rows.count / 2],
+                                                         .p90 = off[rows.count * 9 / 10],
+                                                         .worst = off[rows.count - 1],
+                                                         .quality = *quality};
     free(off);
 }

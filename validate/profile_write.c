@@ -1,5 +1,5 @@
-/* A kernel profile as YAML. Numbers carry seven significant digits in SI base units, so that what is read back is what was
- * fitted. */
+/* A kernel profile as YAML. Numbers carry seven significant digits in SI base units, so that what is read back is what
+ * was fitted. */
 #include <string.h>
 
 #include "validate/fit.h"
@@ -13,8 +13,8 @@ static void figure(FILE *out, const char *indent, const char *key, const struct 
 }
 
 static void quality(FILE *out, const char *indent, const char *key, const struct fit_quality *fit) {
-    fprintf(out, "%s%s: {rows: %lld, spread: %.4f, sigma: %.4f, spread_outside: %.4f}\n", indent, key, (long long)fit->rows, fit->spread,
-            fit->sigma, fit->spread_outside);
+    fprintf(out, "%s%s: {rows: %lld, spread: %.4f, sigma: %.4f, spread_outside: %.4f}\n", indent, key,
+            (long long)fit->rows, fit->spread, fit->sigma, fit->spread_outside);
 }
 
 static void write_gemm(FILE *out, const struct gemm_fit *fit) {
@@ -27,7 +27,8 @@ static void write_gemm(FILE *out, const struct gemm_fit *fit) {
     figure(out, "  ", "sustained_loss", &fit->sustained_loss, "");
     figure(out, "  ", "sustained_half", &fit->sustained_half_flop, "");
     quality(out, "  ", "fit", &fit->fit);
-    fprintf(out, "  m_max: %.0f\n  weights_min: %.0f B\n  weights_max: %.0f B\n", fit->m_max, fit->weight_bytes_min, fit->weight_bytes_max);
+    fprintf(out, "  m_max: %.0f\n  weights_min: %.0f B\n  weights_max: %.0f B\n", fit->m_max, fit->weight_bytes_min,
+            fit->weight_bytes_max);
 }
 
 static void write_decode(FILE *out, const char *key, const struct decode_fit *fit) {
@@ -73,8 +74,8 @@ static void write_collectives(FILE *out, const struct list *collectives) {
 
 static void write_rest(FILE *out, const struct kernel_profile *profile) {
     const struct decode_rule *rule = &profile->rule;
-    fprintf(out, "rule:\n  below_share: %g\n  min_tokens: %g\n  small_page_tokens: %g\n  small_page_share: %g\n", rule->below_share, rule->min_tokens,
-            rule->small_page_tokens, rule->small_page_share);
+    fprintf(out, "rule:\n  below_share: %g\n  min_tokens: %g\n  small_page_tokens: %g\n  small_page_share: %g\n",
+            rule->below_share, rule->min_tokens, rule->small_page_tokens, rule->small_page_share);
     figure(out, "  ", "compute_share", &rule->compute_share, "");
     fprintf(out, "small:\n");
     figure(out, "  ", "kernel", &profile->small.kernel_s, "s");
@@ -86,9 +87,10 @@ static void write_rest(FILE *out, const struct kernel_profile *profile) {
 
 void profile_write(FILE *out, const struct kernel_profile *profile) {
     fprintf(out, "name: %s\ngpu: %s\n", profile->name, profile->gpu);
-    if (profile->description) fprintf(out, "description: \"%s\"\n", profile->description);
-    fprintf(out, "on: {bandwidth: %.6e B/s, bf16: %.6e FLOPS, sms: %g, nvlink: %.6e B/s}\n", profile->on.bandwidth_bytes_per_s,
-            profile->on.bf16_flops, profile->on.sms, profile->on.nvlink_bytes_per_s);
+    if (profile->description)
+        fprintf(out, "description: \"%s\"\n", profile->description);
+    fprintf(out, "on: {bandwidth: %.6e B/s, bf16: %.6e FLOPS, sms: %g, nvlink: %.6e B/s}\n",
+            profile->on.bandwidth_bytes_per_s, profile->on.bf16_flops, profile->on.sms, profile->on.nvlink_bytes_per_s);
     write_gemm(out, &profile->gemm);
     write_decode(out, "decode_bf16", &profile->decode_bf16);
     write_decode(out, "decode_fp8", &profile->decode_fp8);

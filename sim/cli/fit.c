@@ -11,67 +11,93 @@ struct arguments {
     const char *directory, *output, *report, *gpu;
 };
 
-static const struct argp_option options[] = {{"output", 'o', "FILE", 0, "the profile to write (default: standard output)", 0},
-                                             {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown", 0},
-                                             {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
-                                             {0}};
+static const struct argp_option choices[] = {
+    {"output", 'o', "FILE", 0, "the profile to write (default: standard output)", 0},
+    {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown", 0},
+    {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
+    {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
     struct arguments *arguments = state->input;
     switch (key) {
-    case 'o': arguments->output = text; return 0;
-    case 'r': arguments->report = text; return 0;
-    case 'g': arguments->gpu = text; return 0;
+    case 'o':
+        arguments->output = text;
+        return 0;
+    case 'r':
+        arguments->report = text;
+        return 0;
+    case 'g':
+        arguments->gpu = text;
+        return 0;
     case ARGP_KEY_ARG:
-        if (arguments->directory) argp_error(state, "one directory of timings, not two");
+        if (arguments->directory)
+            argp_error(state, "one directory of timings, not two");
         arguments->directory = text;
         return 0;
     case ARGP_KEY_END:
-        if (!arguments->directory) argp_error(state, "which directory of timings?");
+        if (!arguments->directory)
+            argp_error(state, "which directory of timings?");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
 static int write_to(const char *path, void (*write)(FILE *, const void *), const void *what, struct error *err) {
     FILE *out = path ? fopen(path, "w") : stdout;
-    if (!out) return error_set(err, "cannot write '%s': %s\n  hint: give a path in a directory that exists", path, strerror(errno));
+    if (!out)
+        return error_set(err, "cannot write '%s': %s\n  hint: give a path in a directory that exists", path,
+                         strerror(errno));
     write(out, what);
     bool bad = ferror(out) != 0;
-    if (path) bad |= fclose(out) != 0;
-    return bad ? error_set(err, "writing '%s' failed: %s\n  hint: is the disk full?", path ? path : "standard output", strerror(errno)) : 0;
+    if (path)
+        bad |= fclose(out) != 0;
+    return bad ? error_set(err, "writing '%s' failed: %s\n  hint: is the disk full?", path ? path : "standard output",
+                           strerror(errno))
+               : 0;
 }
 
 static void write_profile(FILE *out, const void *profile) {
     fprintf(out, "# Written by `tiersim fit`; change validate/, not this file.\n");
     profile_write(out, profile);
 }
-static void write_report(FILE *out, const void *report) { fit_report_write(out, report); }
+static void write_report(FILE *out, const void *report) {
+    fit_report_write(out, report);
+}
 
 static int fit(const struct arguments *arguments, struct arena *arena, struct error *err) {
     struct gpu *gpu;
     struct kernel_profile profile;
     struct fit_report report;
-    if (load_gpu(arguments->gpu, (struct place){0}, arena, &gpu, err) != 0) return -1;
-    if (fit_profile(arguments->directory, gpu, arena, &profile, &report, err) != 0) return -1;
-    if (write_to(arguments->output, write_profile, &profile, err) != 0) return -1;
-    if (arguments->report) return write_to(arguments->report, write_report, &report, err);
+    if (load_gpu(arguments->gpu, (struct place){0}, arena, &gpu, err) != 0)
+        return -1;
+    if (fit_profile(arguments->directory, gpu, arena, &profile, &report, err) != 0)
+        return -1;
+    if (write_to(arguments->output, write_profile, &profile, err) != 0)
+        return -1;
+    if (arguments->report)
+        return write_to(arguments->report, write_report, &report, err);
     fit_report_write(stderr, &report);
     return 0;
 }
 
 int verb_fit(int argc, char **argv) {
-    static const struct argp argp = {options, parse, "DIR",
-                                     "Fits kernel constants to the timings in DIR and writes them as a profile.\v"
-                                     "DIR holds h100_gemm.csv, h100_decode_attn.csv, h100_prefill_attn.csv and h100_comm.csv.",
-                                     NULL, NULL, NULL};
+    static const struct argp argp = {
+        choices,
+        parse,
+        "DIR",
+        "Fits kernel constants to the timings in DIR and writes them as a profile.\v"
+        "DIR holds h100_gemm.csv, h100_decode_attn.csv, h100_prefill_attn.csv and h100_comm.csv.",
+        NULL,
+        NULL,
+        NULL};
     struct arguments arguments = {.gpu = "h100-sxm"};
-    argp_err_exit_status = EXIT_BAD_INPUT;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     struct arena *arena = arena_create();
     struct error err;
     int status = fit(&arguments, arena, &err) == 0 ? EXIT_FINE : (int)err.exit_code;
-    if (status != EXIT_FINE) fprintf(stderr, "tiersim: %s\n", err.text);
+    if (status != EXIT_FINE)
+        fprintf(stderr, "tiersim: %s\n", err.text);
     arena_destroy(arena);
     return status;
 }
