@@ -222,6 +222,7 @@ void transfer_done(void *self, uint64_t tag, sim_time now) {
     case TRANSFER_SWAP_IN: swap_done(h, *transfer, now); break;
     }
     transfer_close(h, id);
+    evictions_start(h, now);
     if (frees_hbm && h->hungry[instance]) {
         h->hungry[instance] = false;
         h->setup.on_space(h->setup.self, instance, now);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim/base/error.h"
+#include "sim/base/int_map.h"
 #include "sim/base/option.h"
 
 #define SLO(key, member, what)                                                                                                                        \
@@ -78,6 +79,16 @@ static void measure(struct metrics *metrics, const struct request_record *record
     histogram_add(window->ttft, ttft_ns);
 }
 
+/* Of a session's prompt, what its last request had had (prompt and answer) and nobody had kept. */
+static uint64_t take_lost(struct metrics *metrics, const struct request_record *record) {
+    uint32_t before = int_map_get(metrics->session_tokens, record->session);
+    uint64_t hits = 0, known = before == INT_MAP_NONE ? 0 : before;
+    for (int t = 0; t < RECORD_TIERS_MAX; t++) hits += record->hit_tokens[t];
+    if (known > record->prompt_tokens) known = record->prompt_tokens;
+    int_map_put(metrics->session_tokens, record->session, record->prompt_tokens + record->output_tokens);
+    return known > hits ? known - hits : 0;
+}
+
 static void take_request(void *self, const struct request_record *record) {
     struct metrics *metrics = self;
     if (metrics->finished + metrics->rejected == 0 || record->arrival_ns < metrics->first_arrival_ns) metrics->first_arrival_ns = record->arrival_ns;
@@ -87,8 +98,11 @@ static void take_request(void *self, const struct request_record *record) {
     } else {
         metrics->finished++;
         metrics->preempted += record->preemptions > 0;
-        metrics->all_output_tokens += record->output_tokens;
-        if (record->arrival_ns >= metrics->warmup_ns) measure(metrics, record);
+        uint64_t lost = take_lost(metrics, record);
+        if (record->arrival_ns >= metrics->warmup_ns) {
+            metrics->lost_tokens += lost;
+            measure(metrics, record);
+        }
     }
     if (metrics->also && metrics->also->request) metrics->also->request(metrics->also->self, record);
 }
@@ -136,6 +150,7 @@ static void take_transfer(void *self, const struct transfer_record *record) {
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also) {
     *metrics = (struct metrics){.slo = slo, .warmup_ns = warmup_ns, .also = also};
     metrics->sink = (struct sink){metrics, take_request, take_run, take_transfer, take_link, take_tier, take_instance};
+    metrics->session_tokens = int_map_create();
     metrics->ttft = histogram_create();
     metrics->tpot = histogram_create();
     metrics->e2e = histogram_create();
@@ -144,6 +159,7 @@ void metrics_create(struct metrics *metrics, const struct slo_options *slo, int6
 }
 
 void metrics_destroy(struct metrics *metrics) {
+    int_map_destroy(metrics->session_tokens);
     histogram_destroy(metrics->ttft);
     histogram_destroy(metrics->tpot);
     histogram_destroy(metrics->e2e);

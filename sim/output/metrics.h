@@ -36,7 +36,8 @@ struct metrics {
     int64_t warmup_ns;                /* requests that arrive earlier are counted, not measured */
     uint64_t rejected, finished, preempted, measured, good;
     uint64_t prompt_tokens, output_tokens, hit_tokens[RECORD_TIERS_MAX], recomputed_tokens, computed_tokens;
-    uint64_t all_output_tokens;       /* warm-up included */
+    uint64_t lost_tokens;             /* computed although an earlier request of the same session had had them computed */
+    struct int_map *session_tokens;   /* prompt + output of each session's last request */
     struct histogram *ttft, *tpot, *e2e, *context, *penalty[RECORD_TIERS_MAX];
     int64_t cause_ns[CAUSE_COUNT], load_tier_ns[RECORD_TIERS_MAX];
     int64_t first_arrival_ns, last_end_ns, first_measured_ns;

@@ -1,0 +1,96 @@
+/* A what-if: the scenario file onto one struct, by the tables of the rooms it is made of; and its variants. */
+#ifndef SIM_CLI_SCENARIO_H
+#define SIM_CLI_SCENARIO_H
+
+#include "models/cost.h"
+#include "models/profile.h"
+#include "sim/config/node.h"
+#include "sim/output/metrics.h"
+#include "sim/serve/cluster.h"
+#include "sim/workload/options.h"
+
+/* output: what is kept of a run beside its sums. */
+struct output_options {
+    int requests; /* OUTPUT_NONE, OUTPUT_ALL */
+    bool runs, transfers;
+};
+enum { OUTPUT_NONE, OUTPUT_ALL };
+
+/* The scenario's keys as they are written. */
+struct scenario_options {
+    const char *name, *title, *description;
+    int64_t seed;
+    const char *model, *gpu, *node, *engine, *connector, *prices;
+    struct place model_at, gpu_at, node_at, engine_at, connector_at, prices_at;
+    int weight_dtype, kv_dtype;
+    int64_t tp, nodes, instances; /* instances 0: all GPUs of the nodes */
+    double load, warmup_s, stop_after_s;
+    struct serve_options serving;
+    struct list tiers; /* struct tier_options */
+    const struct node *workload;
+    bool has_slo;
+    const struct node *slo_node;
+    struct slo_options slo;
+    struct output_options output;
+    const struct node *variants, *plan;
+};
+extern const struct option scenario_options_table[];
+
+/* One variant, loaded: everything cluster_run needs but the load. Immutable once loaded. */
+struct variant {
+    const char *name;
+    const char *resolved;        /* its configuration as YAML */
+    struct scenario_options options;
+    struct arch *arch;
+    struct gpu *gpu;
+    struct kernel_profile *kernels;
+    struct engine_profile *engine;
+    struct connector_profile *connector;
+    struct node_options node;
+    struct prices prices;
+    struct workload_options workload;
+    struct trace *trace;         /* owned by the scenario */
+    struct step_model *model;
+    uint32_t instances, instances_per_node;
+    const struct policy *batch, *route, *reuse;
+    const void *batch_options, *route_options, *reuse_options;
+    bool failed;                 /* it could not be loaded: error says why */
+    struct error error;
+};
+
+struct scenario {
+    struct arena *arena;
+    const char *path;
+    struct scenario_options options;
+    struct variant *variants;
+    size_t count;
+    struct trace *traces[8];     /* loaded once each */
+    size_t trace_count;
+};
+
+/* Reads the file, applies the --set assignments, and loads every variant. A variant that cannot be is marked failed only when others
+ * can; bad input in what all share is an error. */
+int scenario_load(const char *path, const char *const *sets, size_t set_count, const int64_t *seed, struct scenario *out, struct error *err);
+void scenario_free(struct scenario *scenario);
+
+/* One run of a variant at a load. The result and metrics are the caller's (metrics_destroy). */
+struct variant_run {
+    const struct variant *variant;
+    double load;
+    uint64_t seed;
+    bool exact_steps, audit;
+    struct sink *also;
+    bool (*progress)(void *self, sim_time now, uint64_t finished);
+    void *progress_self;
+};
+int variant_simulate(const struct variant_run *run, struct metrics *metrics, struct cluster_result *result, struct error *err);
+
+/* What the fleet of a variant costs over the metrics' span. */
+int variant_cost(const struct variant *variant, const struct metrics *metrics, const struct cluster_result *result, struct cost *out, struct error *err);
+/* Shares of the GPUs' peaks used over the span: memory bandwidth, FLOPS; and time busy. */
+struct gpu_shares {
+    double busy, bandwidth, flops;
+};
+struct gpu_shares variant_gpu_shares(const struct variant *variant, const struct metrics *metrics, const struct cluster_result *result);
+
+#endif
