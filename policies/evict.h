@@ -15,6 +15,7 @@
 
 #define EVICT_NONE UINT32_MAX
 #define EVICT_NEVER INT64_MAX
+enum { PRIORITY_DEFAULT = 35 }; /* of a block whose request says nothing (TensorRT-LLM) */
 
 /* What is known of a block, one cache line. Fields that a policy did not declare to need hold their neutral value. */
 struct block_info {

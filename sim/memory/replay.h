@@ -1,0 +1,67 @@
+/* Replays accesses through one tier and one policy: what `tiersim cache` does. No time passes but the trace's own.
+ *
+ * flat    each block of each request is asked for by itself, in prompt order.
+ * prefix  a request hits its longest resident run from the first block, hit tokens = min(blocks x block tokens, input
+ * length); then its blocks go in tail first, the hits taking part as asked for again, and the tier is trimmed to its
+ * size. The last partial block takes part; under vLLM's rule (full_blocks) it does not, and at most input length - 1
+ *         tokens hit. */
+#ifndef SIM_MEMORY_REPLAY_H
+#define SIM_MEMORY_REPLAY_H
+
+#include "policies/admit.h"
+#include "sim/memory/tier.h"
+
+struct replay_request {
+    int64_t at_ns;
+    uint64_t first; /* of its blocks in ids[] */
+    uint32_t blocks, tokens, tenant, session;
+};
+/* Accesses in memory; any number of replays share them. */
+struct replay_trace {
+    uint64_t *ids;   /* dense: 0..unique-1, in order of first use */
+    uint32_t *sizes; /* bytes, one each; NULL: blocks of one size */
+    uint64_t count, room, unique;
+    struct replay_request *requests;
+    uint32_t request_count, request_room, longest; /* longest: blocks */
+    uint32_t block_tokens;                         /* 0: objects, no tokens */
+    struct int_map *dense;                         /* while it is built */
+};
+
+struct replay_trace *replay_trace_create(uint32_t block_tokens);
+void replay_trace_destroy(struct replay_trace *trace);
+/* Adds a request (times must not fall); ids are any 64-bit numbers, sizes NULL or one each for every request of the
+ * trace. */
+void replay_trace_add(struct replay_trace *trace, const struct replay_request *request, const uint64_t *ids,
+                      const uint32_t *sizes);
+/* Reads objects: oracleGeneral (packed records: u32 time in s, u64 id, u32 size, i64 next) or lines `id[,size]`. `name`
+ * stands for the file in messages. 0, or -1 with the place and the remedy. */
+int replay_read_oracle(const void *bytes, size_t size, const char *name, struct replay_trace **out, struct error *err);
+int replay_read_lines(const char *text, size_t size, const char *name, struct replay_trace **out, struct error *err);
+
+/* When each access's block is asked for next, for policies that see the future; malloc'ed, trace->count long. Under
+ * prefix a request's blocks are all asked for at the request's time. */
+int64_t *replay_foresee(const struct replay_trace *trace, bool prefix);
+
+struct replay_setup {
+    const struct replay_trace *trace;
+    const struct evict_policy *policy;
+    const void *policy_options;
+    const struct admit_policy *admit; /* NULL: always */
+    const void *admit_options;
+    const int64_t *next_use; /* of replay_foresee under the same semantics; NULL unless the policy needs it */
+    uint64_t capacity_blocks;
+    uint64_t capacity_bytes; /* flat: > 0 counts bytes instead */
+    bool prefix, full_blocks;
+    uint32_t skip; /* requests at the start that warm the tier and count for nothing */
+    uint64_t seed;
+};
+struct replay_result {
+    uint64_t accesses, hits, misses; /* blocks */
+    uint64_t tokens, hit_tokens;     /* prefix: of prompts */
+    uint64_t hit_bytes, bytes;       /* of objects */
+    uint64_t inserted, evicted;
+};
+/* The policy must be one that tier_can_run accepts with NEED_FUTURE given (and next_use set where it needs it). */
+void replay_run(const struct replay_setup *setup, struct replay_result *out);
+
+#endif
