@@ -166,6 +166,11 @@ docs-check:
 	@for page in config.md config.schema.json; do diff -u docs/$$page $(BUILD)/docs/$$page || \
 		{ echo "docs/$$page is out of date. hint: make docs"; exit 1; }; done
 
+# --- Constants of models/ from kernel timings: the profile, and how well it fits.
+MEASURED ?= $(or $(TIERSIM_MEASURED),../shared/measured)
+fit: $(BUILD)/tiersim
+	$(BUILD)/tiersim fit '$(MEASURED)' -o configs/profiles/h100-sxm.yaml -r results/calibration/h100-thirdparty/accuracy.md
+
 # --- Installation. Headers are those that a policy outside the tree needs: the contracts and what they include.
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/tiersim'
@@ -191,6 +196,7 @@ help:
 	@echo 'make fresh         both quickstart commands in a bare Debian 12 (root or sudo; debootstrap)'
 	@echo 'make format, tidy  clang-format in place; clang-tidy'
 	@echo 'make docs          docs/config.md and the JSON schema, from the option tables'
+	@echo 'make fit           kernel constants from the timings in MEASURED=$(MEASURED)'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); uninstall takes it back'
 	@echo 'make features      what was found here, and what that turns off; clean: rm -rf $(BUILD)'
 	@echo 'Variables: BUILD=dir CC= CFLAGS= SAN=address,undefined CI=true (warnings are errors) V=1 (show commands)'
@@ -199,5 +205,5 @@ help:
 FORCE:
 .SECONDARY: $(programs:=.o)
 .DELETE_ON_ERROR:
-.PHONY: all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
+.PHONY: fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
 	features list-tests list-fuzzers print-prefix help FORCE
