@@ -17,14 +17,16 @@ static double sustained(const struct gemm_machine *g, double flop) {
     return 1.0 + g->sustained_loss * flop / (flop + g->sustained_half);
 }
 
-/* Seconds that the tiles of an m x n product of depth k keep the SMs: whole waves of the best tile. */
+/* Seconds that the tiles of an m x n product of depth k keep the SMs: whole waves of the best tile; where tiles are
+ * few, the depth is split over the SMs that would idle. */
 static double wave_seconds(const struct gemm_machine *g, double flops, double m, double n, double k) {
     double best = INFINITY;
     for (int rows = TILE_STEP; rows <= TILE_SIDE_MAX; rows += TILE_STEP) {
         for (int columns = TILE_STEP; columns <= TILE_SIDE_MAX && rows * columns <= TILE_AREA_MAX;
              columns += TILE_STEP) {
-            double waves = ceil(ceil(m / rows) * ceil(n / columns) / g->sms);
-            double seconds = waves * 2.0 * rows * columns * (k + g->k_half) * g->sms / flops;
+            double tiles = ceil(m / rows) * ceil(n / columns), waves = ceil(tiles / g->sms);
+            double splits = floor(g->sms / tiles), depth = splits > 1.0 ? k / splits : k;
+            double seconds = waves * 2.0 * rows * columns * (depth + g->k_half) * g->sms / flops;
             if (seconds < best)
                 best = seconds;
         }

@@ -164,6 +164,11 @@ static void set_latents(const struct hf_config *c, struct arch *a) {
 }
 
 int hf_translate(const struct hf_config *c, const char *name, struct arch *a, struct error *err) {
+    if (c->model_type == NULL)
+        return error_set(
+            err,
+            "%s: no 'model_type'\n  hint: this config.json is not complete; take the one beside the model's weights",
+            name);
     const struct family *family = find_family(c, name, err);
     if (family == NULL)
         return -1;

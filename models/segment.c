@@ -3,7 +3,8 @@
  * the full model agrees between them. */
 #include "models/step_model.h"
 
-/* Checked at quarter points against this; a kink between two of them deviates at most 1.5 times as much there. */
+/* Checked at a few points against this. A bend between two of them deviates at most 1.5 times as much there; near the
+ * start, where a prefix first appears, it is checked closer. */
 static const double tolerance = 0.003;
 
 struct step_shape step_shape_later(const struct step_shape *shape, int64_t i) {
@@ -41,15 +42,13 @@ static int64_t fixed_of(double seconds) {
 }
 
 static bool straight(const struct step_model *model, const struct step_shape *shape, const struct step_segment *line) {
-    static const int64_t quarters[] = {2, 1, 3};
-    if (line->steps <= 2)
-        return true;
-    for (int q = 0; q < 3; q++) {
-        int64_t i = line->steps * quarters[q] / 4;
-        if (i <= 0 || i >= line->steps - 1)
+    const int64_t n = line->steps, points[] = {n / 2, n / 4, n * 3 / 4, n / 8, 1};
+    for (size_t p = 0; p < sizeof points / sizeof *points; p++) {
+        if (points[p] <= 0 || points[p] >= n - 1)
             continue;
-        struct step_shape later = step_shape_later(shape, i);
-        double exact = (double)fixed_of(step_seconds(model, &later)), off = (double)(line->a + line->b * i) - exact;
+        struct step_shape later = step_shape_later(shape, points[p]);
+        double exact = (double)fixed_of(step_seconds(model, &later));
+        double off = (double)(line->a + line->b * points[p]) - exact;
         if (off > tolerance * exact || off < -tolerance * exact)
             return false;
     }

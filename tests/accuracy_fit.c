@@ -1,0 +1,72 @@
+/* Does fitting again give the committed profile, to six digits, and is it as good as results/calibration says? Needs
+ * the timings in $TIERSIM_MEASURED or ../shared/measured. */
+#include <math.h>
+#include <unistd.h>
+
+#include "tests/models.h"
+#include "validate/fit.h"
+
+static const char *measured(void) {
+    const char *given = getenv("TIERSIM_MEASURED");
+    return given && *given ? given : "../shared/measured";
+}
+
+static void same(const char *what, double fitted, double committed) {
+    if (fabs(fitted - committed) > 1e-6 * fabs(committed))
+        fail_msg("%s: fitted %.7e, committed %.7e; hint: make fit", what, fitted, committed);
+}
+
+/* All figures of a struct, by its own option table. */
+static void same_figures(const char *what, const struct option *table, const void *fitted, const void *committed) {
+    for (const struct option *option = table; option->name; option++) {
+        const char *a = (const char *)fitted + option->offset, *b = (const char *)committed + option->offset;
+        if (option->kind == OPTION_FIGURE)
+            same(option->name, ((const struct figure *)(const void *)a)->value,
+                 ((const struct figure *)(const void *)b)->value);
+        if (option->kind == OPTION_STRUCT)
+            same_figures(option->name, option->table, a, b);
+        if (option->kind != OPTION_LIST)
+            continue;
+        const struct list *x = (const struct list *)(const void *)a, *y = (const struct list *)(const void *)b;
+        assert_int_equal(x->count, y->count);
+        for (size_t i = 0; i < x->count; i++)
+            same_figures(what, option->table, (const char *)x->items + i * option->item_size,
+                         (const char *)y->items + i * option->item_size);
+    }
+}
+
+static void test_fit_again(void **state) {
+    (void)state;
+    if (access(measured(), R_OK) != 0) {
+        print_message("no timings in %s: skipped\n", measured());
+        skip();
+    }
+    struct models models = models_open("h100-sxm");
+    struct kernel_profile *profile = arena_alloc(models.arena, sizeof *profile);
+    struct fit_report report;
+    struct error err;
+    must_load(fit_profile(measured(), models.gpu, models.arena, profile, &report, &err), &err);
+    same_figures("profile", kernel_profile_options, profile, models.profile);
+    for (size_t i = 0; i < report.count; i++) {
+        if (strncmp(report.ops[i].op, "all-reduce", 10) == 0)
+            continue;
+        if (report.ops[i].median > 0.05)
+            fail_msg("%s: median error %.1f %%", report.ops[i].op, 100 * report.ops[i].median);
+    }
+    arena_destroy(models.arena);
+}
+
+static void test_missing_timings(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    struct timings timings;
+    struct error err;
+    assert_int_equal(timings_read("/nonexistent", TIMING_GEMM, arena, &timings, &err), -1);
+    assert_non_null(strstr(err.text, "hint:"));
+    arena_destroy(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fit_again), cmocka_unit_test(test_missing_timings)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
