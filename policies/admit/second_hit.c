@@ -1,9 +1,10 @@
 /* Second hit: a block is written once it has been asked for so many times lately.
  *
  * Rule     counts look-ups by id in a table of the `entries` ids asked for last; admits from `hits` look-ups on.
- * Needs    look-ups. Cost: O(1) an id, 24 bytes an entry.
- * Source   vLLM v1 kv_offload/reuse_manager.py (2 look-ups, 64,000 entries); SGLang HiCache's write_through_selective
- * is the same with hits counted in the radix tree. */
+ * Needs    look-ups.
+ * Cost     O(1) an id; 24 bytes an entry.
+ * Source   vLLM v1 kv_offload/reuse_manager.py (2 look-ups, 64,000 entries). SGLang HiCache's
+ *          write_through_selective is the same with hits counted in the radix tree. */
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -1,9 +1,11 @@
 /* Belady: the block whose next use lies furthest ahead goes first. Clairvoyant.
  *
- * Rule     a heap by next use, the furthest first, then the least recently used. Under flat semantics no policy misses
- * less. Under prefix semantics it is a "clairvoyant leaf": only leaves go, and nobody has proven it a bound. Needs the
- * future (next_use), the tree. Lift: leaf. Cost: O(log n) a hook, 32 bytes a slot. Source   L. A. Belady, A study of
- * replacement algorithms, IBM Systems Journal 5(2), 1966. */
+ * Rule     a heap by next use, the furthest first, then the least recently used. Under flat semantics no policy
+ *          misses less. Under prefix semantics it is a "clairvoyant leaf": only leaves go, and nobody has proven it
+ *          a bound.
+ * Needs    the future (next_use), the tree. Lift: leaf.
+ * Cost     O(log n) a hook; 32 bytes a slot.
+ * Source   L. A. Belady, A study of replacement algorithms, IBM Systems Journal 5(2), 1966. */
 #include <stdlib.h>
 
 #include "policies/evict/heap.h"

@@ -1,11 +1,13 @@
 /* LRU: the block whose last use lies furthest back goes first.
  *
- * Rule     a list; a block that was asked for goes to its tail when nobody holds it any more (at once if nobody does).
- * The head is the victim; held blocks met there step aside. A request lets its blocks go tail first, so of one prefix
- *          the deepest goes first, and a block never before its descendants: no tree is needed. A block that was only
- * read by a transfer keeps its place (one that had stepped aside returns to the head). Needs    nothing. Lift: orphan.
- * Cost: O(1) a hook, 9 bytes a slot. Source   vLLM v1 core/block_pool.py (its free queue has this order) and kv_offload
- * (LRU). */
+ * Rule     a list; a block that was asked for goes to its tail when nobody holds it any more (at once if nobody
+ *          does). The head is the victim; held blocks met there step aside. A request lets its blocks go tail
+ *          first, so of one prefix the deepest goes first, and a block never before its descendants: no tree is
+ *          needed. A block that was only read by a transfer keeps its place (one that had stepped aside returns to
+ *          the head).
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook; 9 bytes a slot.
+ * Source   vLLM v1 core/block_pool.py (its free queue has this order) and kv_offload (LRU). */
 #include <stdlib.h>
 
 #include "policies/evict/list.h"

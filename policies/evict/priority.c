@@ -1,12 +1,14 @@
-/* Priority with duration: blocks queue by priority, the lowest queue gives first; a priority may hold for a while only.
+/* Priority with duration: the lowest priority goes first, leaves only; a priority may hold for a while only.
  *
- * Rule     a queue a priority, 0..100. A block joins the tail of its queue when it is let go; the victim is the head of
- * the lowest queue that is not empty, leaves only. When a priority's duration is over, the block falls back to the
- * default priority, at the tail. Needs    time, the tree. Lift: leaf. Cost: O(1) a hook, O(log n) where durations are
- * used, 101 queue heads; 37 bytes a slot. Source   TensorRT-LLM batch_manager/evictionPolicy.cpp (default priority 35;
- * a duration runs from the block's last release). Differs  the queue's place of a parent that becomes a leaf again is
- * the tail, there it is where it was put at its own release; the priority from which blocks are offloaded (30) is an
- * admission policy's business. */
+ * Rule     a queue a priority, 0..100. A block joins the tail of its queue when it is let go; the victim is the
+ *          first leaf of the lowest queue that has one. When a priority's duration is over, the block falls back to
+ *          the default priority, at the tail. Blocks with children that are met at a head step aside, and return
+ *          there as leaves.
+ * Needs    time, the tree. Lift: leaf.
+ * Cost     O(1) a hook, O(log n) where durations are used, 101 queue heads a victim; 37 bytes a slot.
+ * Source   TensorRT-LLM batch_manager/evictionPolicy.cpp (default priority 35; a duration runs from the last
+ *          release).
+ * Differs  the priority from which blocks are offloaded there (30) is an admission policy's business here. */
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -64,9 +66,8 @@ static void leave_queue(struct priority *state, uint32_t slot) {
         list_unlink(&state->queues[level_of(state, slot)], state->links, slot);
 }
 static void join_queue(struct priority *state, uint32_t slot) {
-    const struct block_info *block = &state->blocks[slot];
     leave_queue(state, slot);
-    if (block->refs == 0 && block->children == 0 && !block->in_flight)
+    if (state->blocks[slot].refs == 0 && !state->blocks[slot].in_flight)
         list_push_back(&state->queues[level_of(state, slot)], state->links, slot);
 }
 /* Nobody holds it (any more): its duration runs from now, unless it has run out already. */
@@ -81,9 +82,6 @@ static void priority_insert(void *self, uint32_t slot, int64_t now) {
     state->level[slot] = 0;
     if (state->blocks[slot].refs == 0)
         let_go(state, slot, now);
-    uint32_t parent = state->blocks[slot].parent;
-    if (parent != EVICT_NONE)
-        leave_queue(state, parent);
 }
 static void priority_touch(void *self, uint32_t slot, int64_t now) {
     struct priority *state = self;
@@ -115,9 +113,14 @@ static int64_t priority_timer(void *self, int64_t now) {
 static uint32_t priority_victim(void *self, int64_t now) {
     (void)now;
     struct priority *state = self;
-    for (int p = 0; p < PRIORITIES; p++)
-        if (state->queues[p].head)
-            return list_first(&state->queues[p]);
+    for (int p = 0; p < PRIORITIES; p++) {
+        struct slot_list *queue = &state->queues[p];
+        uint32_t slot;
+        while ((slot = list_first(queue)) != EVICT_NONE && state->blocks[slot].children > 0)
+            list_unlink(queue, state->links, slot);
+        if (slot != EVICT_NONE)
+            return slot;
+    }
     return EVICT_NONE;
 }
 static void priority_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
@@ -127,8 +130,11 @@ static void priority_remove(void *self, uint32_t slot, bool evicted, int64_t now
     slot_heap_remove(&state->expiries, slot);
     state->level[slot] = 0;
     uint32_t parent = state->blocks[slot].parent;
-    if (parent != EVICT_NONE)
-        join_queue(state, parent);
+    if (parent == EVICT_NONE || link_is_in(state->links, parent))
+        return;
+    const struct block_info *above = &state->blocks[parent];
+    if (above->refs == 0 && above->children == 0 && !above->in_flight)
+        list_push_front(&state->queues[level_of(state, parent)], state->links, parent);
 }
 
 static const struct evict_policy priority = {

@@ -1,9 +1,12 @@
-/* Radix LFU: of the leaves that nobody holds, the one with the fewest hits goes first; ties: the least recently used.
+/* Radix LFU: of the leaves that nobody holds, the one with the fewest hits goes first; ties: the least recently
+ * used.
  *
  * Rule     a heap over unheld leaves by (hits, last use). A parent joins when its last child goes.
- * Needs    the tree. Lift: leaf. Cost: O(log n) a hook, 40 bytes a slot.
+ * Needs    the tree. Lift: leaf.
+ * Cost     O(log n) a hook; 40 bytes a slot.
  * Source   SGLang mem_cache/evict_policy.py (LFU over the radix tree's leaves).
- * Differs  nodes there are runs of tokens split where prompts part, here they are blocks; hits are counted a block. */
+ * Differs  nodes there are runs of tokens, split where prompts part; here they are blocks, and hits are counted a
+ *          block. */
 #include <stdlib.h>
 
 #include "policies/evict/heap.h"

@@ -1,0 +1,41 @@
+/* What the files of `tiersim cache` share: cache.c asks, cache_trace.c reads, cache_print.c answers. */
+#ifndef SIM_CLI_CACHE_H
+#define SIM_CLI_CACHE_H
+
+#include "sim/base/arena.h"
+#include "sim/memory/replay.h"
+
+struct cache_arguments {
+    const char *trace, *policies, *sizes, *admit, *plugin, *format;
+    uint64_t seed, skip;
+    bool prefix, full_blocks, dedupe, json;
+};
+
+struct cache_size {
+    uint64_t blocks, bytes;
+};
+struct cache_job {
+    const struct evict_policy *policy;
+    const void *options;
+    struct cache_size size;
+    struct replay_result result;
+    double wall_s;
+};
+struct cache_work {
+    const struct cache_arguments *arguments;
+    struct replay_trace *trace;
+    const struct admit_policy *admit;
+    const void *admit_options;
+    int64_t *next_use;
+    struct cache_job *jobs;
+    size_t job_count;
+};
+
+/* Finds and reads the trace. 0, or -1 with the place and the remedy. */
+int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struct replay_trace **out,
+                     struct error *err);
+
+void cache_print_json(const struct cache_work *work);
+void cache_print_table(const struct cache_work *work, struct arena *arena);
+
+#endif

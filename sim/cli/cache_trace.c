@@ -1,0 +1,98 @@
+/* The trace of `tiersim cache`: prompts as chains of blocks, or objects. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sim/cli/cache.h"
+#include "sim/workload/trace.h"
+
+static int read_objects(const char *path, bool oracle, struct replay_trace **out, struct error *err) {
+    FILE *file = fopen(path, "rb");
+    struct stat status;
+    if (!file || fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode)) {
+        if (file)
+            fclose(file);
+        return error_set(err, "cannot read trace '%s'\n  hint: is it a plain file?", path);
+    }
+    size_t size = (size_t)status.st_size;
+    char *bytes = malloc(size + 1);
+    MUST(bytes != NULL);
+    bool whole_file = fread(bytes, 1, size, file) == size;
+    fclose(file);
+    int failed;
+    if (!whole_file)
+        failed = error_set(err, "reading trace '%s' failed\n  hint: is it being written?", path);
+    else if (oracle)
+        failed = replay_read_oracle(bytes, size, path, out, err);
+    else
+        failed = replay_read_lines(bytes, size, path, out, err);
+    free(bytes);
+    return failed;
+}
+
+/* A request's chain at the trace's own block size, the last partial block included. */
+static void add_request(struct replay_trace *replay, const struct trace *trace, const struct trace_request *request,
+                        uint64_t **ids, uint32_t *room) {
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < request->span_count; s++)
+        count += trace->spans[request->first_span + s].count;
+    if (count > *room) {
+        *room = 2 * count;
+        free(*ids);
+        *ids = malloc(*room * sizeof **ids);
+        MUST(*ids != NULL);
+    }
+    uint64_t *at = *ids;
+    for (uint32_t s = 0; s < request->span_count; s++)
+        for (uint32_t i = 0; i < trace->spans[request->first_span + s].count; i++)
+            *at++ = trace->spans[request->first_span + s].first + i;
+    struct replay_request added = {.at_ns = request->at_ns,
+                                   .blocks = count,
+                                   .tokens = request->prompt_tokens,
+                                   .tenant = request->tenant,
+                                   .session = request->session};
+    replay_trace_add(replay, &added, *ids, NULL);
+}
+
+static int read_prompts(const struct cache_arguments *a, const char *path, struct replay_trace **out,
+                        struct error *err) {
+    struct trace *trace;
+    if (trace_load(path, a->format, a->dedupe, &trace, err) != 0)
+        return -1;
+    if (trace->hash_tokens == 0) {
+        error_set(err,
+                  "%s: %s traces say nothing of what their prompts share\n  hint: a trace with block hashes: mooncake, "
+                  "bailian, agentic",
+                  path, trace->format);
+        trace_free(trace);
+        return -1;
+    }
+    struct replay_trace *replay = replay_trace_create(trace->hash_tokens);
+    uint64_t *ids = NULL;
+    uint32_t room = 0;
+    for (uint32_t i = 0; i < trace->count; i++)
+        add_request(replay, trace, &trace->requests[i], &ids, &room);
+    free(ids);
+    trace_free(trace);
+    *out = replay;
+    return 0;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t a = strlen(text), b = strlen(end);
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
+int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struct replay_trace **out,
+                     struct error *err) {
+    const char *path = trace_find(a->trace, (struct place){0}, arena, err);
+    if (!path)
+        return -1;
+    bool oracle = a->format ? strcmp(a->format, "oracle") == 0 : strstr(path, "oracleGeneral") != NULL;
+    bool lines = a->format ? strcmp(a->format, "lines") == 0 : ends_with(path, ".txt");
+    if (!oracle && !lines)
+        return read_prompts(a, path, out, err);
+    if (a->prefix)
+        return error_set(err, "objects have no prefix\n  hint: --semantics flat");
+    return read_objects(path, oracle, out, err);
+}
