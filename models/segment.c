@@ -12,8 +12,7 @@ struct step_shape step_shape_later(const struct step_shape *shape, int64_t i) {
     later.decode_context += i * shape->decode_seqs;
     if (shape->decode_seqs > 0)
         later.decode_longest += i;
-    if (shape->decode_window > 0)
-        later.decode_window += i * shape->decode_seqs;
+    later.decode_window += i * shape->decode_growing;
     later.prefill_context += i * shape->prefill_tokens;
     later.prefill_pairs += i * shape->prefill_squares;
     return later;
@@ -41,8 +40,17 @@ static int64_t fixed_of(double seconds) {
     return (int64_t)(seconds * 1e9 * (double)STEP_FIXED_ONE + 0.5);
 }
 
+/* Steps until the sliding windows are full, where the cost bends; 0: it does not. */
+static int64_t steps_to_full_windows(const struct step_model *model, const struct step_shape *shape) {
+    if (shape->decode_growing == 0 || model->window_layers == 0)
+        return 0;
+    int64_t room = shape->decode_seqs * model->arch.window - shape->decode_window;
+    return room > 0 ? room / shape->decode_growing : 0;
+}
+
 static bool straight(const struct step_model *model, const struct step_shape *shape, const struct step_segment *line) {
-    const int64_t n = line->steps, points[] = {n / 2, n / 4, n * 3 / 4, n / 8, 1};
+    const int64_t n = line->steps,
+                  points[] = {n / 2, n / 4, n * 3 / 4, n / 8, 1, 2, steps_to_full_windows(model, shape)};
     for (size_t p = 0; p < sizeof points / sizeof *points; p++) {
         if (points[p] <= 0 || points[p] >= n - 1)
             continue;

@@ -21,8 +21,8 @@ struct step_shape {
     int64_t decode_seqs;     /* sequences with one query token */
     int64_t decode_context;  /* sum of their contexts */
     int64_t decode_longest;  /* the longest of them */
-    int64_t decode_window;   /* sum of min(context, arch window), what exceeds seqs x window ignored; 0: taken from the
-                                mean */
+    int64_t decode_window;   /* sum of min(context, arch window); 0: taken from the mean context */
+    int64_t decode_growing;  /* sequences whose context is below the window: what decode_window gains a step */
     int64_t prefill_seqs;    /* sequences with a chunk of prompt */
     int64_t prefill_tokens;  /* sum of chunk lengths q */
     int64_t prefill_context; /* sum of contexts at the chunk's end */
@@ -31,8 +31,9 @@ struct step_shape {
     int64_t logits;          /* sequences whose last token is sampled */
 };
 
-/* The shape i steps later when nothing joins or leaves: each decode one token longer, each chunk follows the last. Who
- * has filled a sliding window is not known from sums, so decode_window grows for all until it is full for all. */
+/* The shape i steps later when nothing joins or leaves: each decode one token longer, each chunk follows the last. When
+ * a sequence fills its window is not known from sums: decode_window may come to exceed seqs x window, and is cut there.
+ */
 struct step_shape step_shape_later(const struct step_shape *shape, int64_t i);
 
 struct step_model_options {

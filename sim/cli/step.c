@@ -116,7 +116,7 @@ static struct step_shape shape_of(const struct arguments *a, const struct arch *
                                    .logits = b};
     struct step_shape shape = {.decode_seqs = b, .decode_context = b * c, .decode_longest = c, .logits = b};
     if (arch->window > 0)
-        shape.decode_window = b * (c < arch->window ? c : arch->window);
+        shape.decode_window = b * (c < arch->window ? c : arch->window); /* one step: nothing grows */
     return shape;
 }
 
