@@ -80,8 +80,10 @@ static inline struct step_shape models_shape(uint64_t i, int64_t window) {
             shape.decode_context += context;
             if (context > shape.decode_longest)
                 shape.decode_longest = context;
-            if (window > 0)
+            if (window > 0) {
                 shape.decode_window += context < window ? context : window;
+                shape.decode_growing += context < window;
+            }
         }
     }
     if (kind != 0) {
