@@ -9,29 +9,46 @@
 #include "sim/memory/network.h"
 
 enum scope { SCOPE_GPU, SCOPE_SOCKET, SCOPE_NODE, SCOPE_POD, SCOPE_INSTANCE };
+extern const char *const scope_names[];
 
 /* A link as it stands in a node file: struct link_options (network.h) repeated per `scope`. One of scope gpu serves an
  * instance's tp ranks in lock-step: tp times the bandwidth, descriptors of block_bytes/tp each. */
+/* The same engine driven another way than by one batched submission. */
+struct copy_api {
+    double host_s;                    /* until a host that waits for one copy sees it done, beside the link's latency */
+    double loop_submit_s;             /* a call a block: host time of a call */
+    double loop_gap_s;                /* and the engine's time between two copies */
+    double kernel_launch_s;           /* copy by a kernel: until its first byte */
+    double kernel_in_flight_bytes;    /* that a CTA keeps in flight */
+    double kernel_round_trip_s;       /* of one such load */
+    double kernel_duplex_bytes_per_s; /* both directions together; 0: the link's */
+};
 struct node_link {
     const char *name;
+    struct place at; /* of the name */
     int scope;
     struct link_options link;
+    struct copy_api api; /* all 0: copies over it have no other way */
 };
-/* How bytes get from one tier to another, and back the same way in reverse unless that is a path of its own: `via` names links in order, each "name" (direction by the path: towards HBM reads, away
- * writes) or "name:read" / "name:write". A link that is crossed twice is named twice. */
+/* How bytes get from one tier to another, and back the same way in reverse unless that is a path of its own: `via`
+ * names links in order, each "name" (direction by the path: towards HBM reads, away writes) or "name:read" /
+ * "name:write". A link that is crossed twice is named twice. Two tiers can be joined by several paths of different
+ * names. */
 struct node_path {
+    const char *name; /* variant; NULL: the usual one */
     const char *from, *to;
-    struct place at;    /* of `to` */
-    struct list via;    /* const char * */
-    struct list stages; /* const char *: tiers that the bytes pass through on their way up; blocks that are read stay there */
+    struct place at; /* of `to` */
+    struct list via; /* const char * */
+    struct list
+        stages; /* const char *: tiers that the bytes pass through on their way up; blocks that are read stay there */
 };
 /* configs/nodes/NAME.yaml */
 struct node_options {
     const char *name, *description;
-    const char *gpu;    /* configs/hardware */
+    const char *gpu; /* configs/hardware */
     int64_t gpus, sockets;
-    struct list links;  /* struct node_link */
-    struct list paths;  /* struct node_path */
+    struct list links; /* struct node_link */
+    struct list paths; /* struct node_path */
 };
 extern const struct option node_options_table[];
 
@@ -39,19 +56,22 @@ enum write_rule { WRITE_NONE, WRITE_FILL, WRITE_COMPLETION, WRITE_EVICTION };
 
 /* One tier of a scenario. */
 struct tier_options {
-    const char *name;        /* hbm, dram, ssd, flash, object, peer or a name of your own */
+    const char *name; /* hbm, dram, ssd, flash, object, peer or a name of your own */
     struct place at;
-    const char *device;      /* what it is bought as, for prices and wear; default: the name */
-    int scope;               /* instance, node, pod */
-    double capacity_bytes;   /* of one such tier; hbm: 0 = what the GPUs leave */
-    const struct node *evict;/* policy name, or {name: ..., its options} */
+    const char *device;       /* what it is bought as, for prices and wear; default: the name */
+    int scope;                /* instance, node, pod */
+    double capacity_bytes;    /* of one such tier; hbm: 0 = what the GPUs leave */
+    const struct node *evict; /* policy name, or {name: ..., its options} */
     struct place evict_at;
-    int write;               /* enum write_rule: when blocks come here */
-    const char *write_from;  /* tier they come from; default hbm (fill, completion) or the tier above (eviction) */
-    double format_ratio;     /* bytes here / bytes in HBM (compressed formats); 1 */
-    double codec_bytes_per_s;/* speed of the codec on HBM-side bytes; 0: free */
+    int write;                 /* enum write_rule: when blocks come here */
+    const char *write_from;    /* tier they come from; default hbm (fill, completion) or the tier above (eviction) */
+    const char *path;          /* variant of the node's paths from and to this tier; NULL: the usual one */
+    double format_ratio;       /* bytes here / bytes in HBM (compressed formats); 1 */
+    double codec_bytes_per_s;  /* speed of the codec on HBM-side bytes; 0: free */
+    double write_buffer_bytes; /* that may be on their way here after their old slot was given up; beyond it evicted
+                                  blocks are dropped */
     /* wear, for devices that wear out */
-    double endurance_dwpd;   /* drive writes a day over its life; 0: does not wear */
+    double endurance_dwpd; /* drive writes a day over its life; 0: does not wear */
     /* Resolved from `evict` by sim/cli (policy_resolve), since rooms below do not read YAML. */
     const struct evict_policy *evict_policy;
     const void *evict_options;
@@ -64,11 +84,12 @@ struct topology_hop {
     const struct node_link *link;
     enum network_direction direction;
 };
-/* The hops from one tier of the scenario to another (indices into tiers); *path: the entry they come from, or NULL. Returns
- * their number, 0: there is no path. */
+/* The hops from one tier of the scenario to another (indices into tiers); *path: the entry they come from, or NULL.
+ * Returns their number, 0: there is no path. */
 uint32_t topology_hops(const struct node_options *node, const struct list *tiers, uint32_t from, uint32_t to,
                        struct topology_hop hops[TOPOLOGY_HOPS_MAX], const struct node_path **path);
-/* The tier that `tier` is written from: write_from, or hbm (fill, completion), or the one above (eviction). UINT32_MAX: unknown name. */
+/* The tier that `tier` is written from: write_from, or hbm (fill, completion), or the one above (eviction). UINT32_MAX:
+ * unknown name. */
 uint32_t topology_write_from(const struct list *tiers, uint32_t tier);
 /* Index of the tier of that name; UINT32_MAX: none. */
 uint32_t topology_tier(const struct list *tiers, const char *name);
