@@ -249,9 +249,9 @@ static void print_wide(const struct scenario *scenario, const struct verdict *ve
         printf("  GPUs busy %.0f %%, %.0f %% of HBM bandwidth, %.0f %% of FLOPS; $%.2f/h, %.0f W\n", 100 * gpu.busy, 100 * gpu.bandwidth, 100 * gpu.flops, verdicts[i].cost.usd_per_hour, verdicts[i].cost.watts);
         printf("  time of requests:");
         double total = 0;
-        for (int c = 0; c < CAUSE_COUNT; c++) total += (double)m->cause_ns[c];
+        for (int c = 0; c < CAUSE_COUNT; c++) total += m->cause_ns[c];
         for (int c = 0; c < CAUSE_COUNT; c++)
-            if (m->cause_ns[c] > 0) printf(" %s %.1f %%", cause_name((enum cause)c), 100 * (double)m->cause_ns[c] / total);
+            if (m->cause_ns[c] > 0) printf(" %s %.1f %%", cause_name((enum cause)c), 100 * m->cause_ns[c] / total);
         putchar('\n');
         for (uint32_t t = 0; t < m->tier_count; t++) {
             char capacity[32], used[32], written[32], read[32];

@@ -100,9 +100,9 @@ static void write_windows(struct json *json, const struct metrics *metrics) {
 static void write_causes(struct json *json, const struct variant *variant, const struct metrics *metrics) {
     const struct tier_options *tiers = variant->options.tiers.items;
     json_object(json, "time_s");
-    for (int c = 0; c < CAUSE_COUNT; c++) json_number(json, cause_name((enum cause)c), seconds(metrics->cause_ns[c]));
+    for (int c = 0; c < CAUSE_COUNT; c++) json_number(json, cause_name((enum cause)c), metrics->cause_ns[c] * 1e-9);
     json_object(json, "load_by_tier");
-    for (size_t t = 1; t < variant->options.tiers.count; t++) json_number(json, tiers[t].name, seconds(metrics->load_tier_ns[t]));
+    for (size_t t = 1; t < variant->options.tiers.count; t++) json_number(json, tiers[t].name, metrics->load_tier_ns[t] * 1e-9);
     json_object_end(json);
     json_object_end(json);
 }

@@ -66,9 +66,9 @@ static void measure(struct metrics *metrics, const struct request_record *record
     for (int t = 0; t < RECORD_TIERS_MAX; t++) {
         metrics->hit_tokens[t] += record->hit_tokens[t];
         hits += record->hit_tokens[t];
-        metrics->load_tier_ns[t] += record->load_tier_ns[t];
+        metrics->load_tier_ns[t] += (double)record->load_tier_ns[t];
     }
-    for (int c = 0; c < CAUSE_COUNT; c++) metrics->cause_ns[c] += record->cause_ns[c];
+    for (int c = 0; c < CAUSE_COUNT; c++) metrics->cause_ns[c] += (double)record->cause_ns[c];
     /* What a hit below HBM cost: the wait for its load, which a hit in HBM would not have had. */
     if (record->slowest_tier > 0) histogram_add(metrics->penalty[record->slowest_tier], record->cause_ns[CAUSE_LOAD]);
     if (metrics->slo && is_good(metrics->slo, ttft_ns, tpot_ns, e2e_ns)) metrics->good++;

@@ -39,7 +39,7 @@ struct metrics {
     uint64_t lost_tokens;             /* computed although an earlier request of the same session had had them computed */
     struct int_map *session_tokens;   /* prompt + output of each session's last request */
     struct histogram *ttft, *tpot, *e2e, *context, *penalty[RECORD_TIERS_MAX];
-    int64_t cause_ns[CAUSE_COUNT], load_tier_ns[RECORD_TIERS_MAX];
+    double cause_ns[CAUSE_COUNT], load_tier_ns[RECORD_TIERS_MAX]; /* summed over requests: may exceed 64 bits */
     int64_t first_arrival_ns, last_end_ns, first_measured_ns;
     struct metrics_window *windows;
     uint32_t window_count, window_room;
