@@ -17,7 +17,6 @@ static const struct verb {
     {"cache", "replay a trace through eviction policies, block by block", verb_cache},
     {"list", "what there is: policies, models, hardware, workloads", verb_list},
     {"fit", "fit kernel constants to timings: a profile and its accuracy", verb_fit},
-    {"fit", "fit a kernel profile to measured timings", verb_fit},
     {"docs", "the reference of every configuration key, generated", verb_docs},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
