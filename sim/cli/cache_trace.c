@@ -34,18 +34,16 @@ static int read_objects(const char *path, bool oracle, struct replay_trace **out
 static void add_request(struct replay_trace *replay, const struct trace *trace, const struct trace_request *request,
                         uint64_t **ids, uint32_t *room) {
     uint32_t count = 0;
-    for (uint32_t s = 0; s < request->span_count; s++)
-        count += trace->spans[request->first_span + s].count;
-    if (count > *room) {
-        *room = 2 * count;
-        free(*ids);
-        *ids = malloc(*room * sizeof **ids);
-        MUST(*ids != NULL);
+    for (uint32_t s = 0; s < request->span_count; s++) {
+        struct span span = trace->spans[request->first_span + s];
+        if (!*ids || span.count > *room - count) {
+            *room = 2 * (count + span.count);
+            *ids = realloc(*ids, *room * sizeof **ids);
+            MUST(*ids != NULL);
+        }
+        for (uint32_t i = 0; i < span.count; i++)
+            (*ids)[count++] = span.first + i;
     }
-    uint64_t *at = *ids;
-    for (uint32_t s = 0; s < request->span_count; s++)
-        for (uint32_t i = 0; i < trace->spans[request->first_span + s].count; i++)
-            *at++ = trace->spans[request->first_span + s].first + i;
     struct replay_request added = {.at_ns = request->at_ns,
                                    .blocks = count,
                                    .tokens = request->prompt_tokens,

@@ -184,7 +184,7 @@ static void access_flat(struct replay *replay, const struct replay_request *requ
                               .priority = PRIORITY_DEFAULT};
     slot = tier_insert(replay->tier, &block, SLOT_RESIDENT, replay->now);
     if (replay->slot_bytes) {
-        replay->slot_bytes[slot] = trace->sizes[at];
+        replay->slot_bytes[slot] = (uint32_t)bytes;
         replay->used_bytes += bytes;
     }
     tier_release(replay->tier, slot, replay->now);
