@@ -31,15 +31,17 @@ enum network_direction { NETWORK_READ, NETWORK_WRITE };
 
 /* One direction of a link. */
 struct link_direction {
-    double bandwidth_bytes_per_s;  /* sustained, of large transfers, the other direction idle */
-    double latency_s;              /* a transfer, from the first submission to the first byte */
-    double submit_s;               /* a descriptor: host work, overlaps the copy */
-    double descriptor_s;           /* a descriptor: time of the link itself */
-    double descriptor_small_s;     /* the same for blocks smaller than descriptor_break_bytes */
-    double descriptor_break_bytes; /* 0: one regime */
-    int64_t queue_depth;           /* of one flow on a drive; 0: not a drive */
-    double io_bytes;               /* largest I/O; 0: a block is one I/O */
-    double iops;                   /* of the whole drive; 0: no limit */
+    double bandwidth_bytes_per_s;       /* sustained, of large transfers, the other direction idle */
+    double latency_s;                   /* a transfer, from the first submission to the first byte */
+    double submit_s;                    /* a descriptor: host work, overlaps the copy */
+    double descriptor_s;                /* a descriptor: time of the link itself */
+    double descriptor_small_s;          /* the same for blocks smaller than descriptor_break_bytes */
+    double descriptor_break_bytes;      /* 0: one regime */
+    double bandwidth_small_bytes_per_s; /* of blocks below the break; 0: as the others */
+    int64_t descriptor_most; /* of one transfer that cost link time: the submission of later ones is hidden; 0: all */
+    int64_t queue_depth;     /* of one flow on a drive; 0: not a drive */
+    double io_bytes;         /* largest I/O; 0: a block is one I/O */
+    double iops;             /* of the whole drive; 0: no limit */
 };
 
 struct link_options {
@@ -138,8 +140,8 @@ sim_time network_begun(const struct network *network, uint64_t flow);
 
 /* Bytes submitted to a link and direction and not carried yet. */
 uint64_t network_queued_bytes(const struct network *network, uint32_t link, enum network_direction direction);
-/* When a flow would end if it were started now and none came after it. Exact on idle links, in a single fifo queue and on
- * a single shared link without latency; otherwise an estimate, from those now ahead and beside. Changes nothing. */
+/* When a flow would end if it were started now and none came after it. Exact on idle links, in a single fifo queue and
+ * on a single shared link without latency; otherwise an estimate, from those now ahead and beside. Changes nothing. */
 sim_time network_predict(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
                          uint32_t blocks);
 

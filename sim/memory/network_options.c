@@ -48,6 +48,19 @@ const struct option link_direction_table[] = {
      .fallback = "0",
      .max = 1e18,
      .help = "block size at which the cost of a descriptor changes; 0: it does not"},
+    {.name = "bandwidth_small",
+     .kind = OPTION_REAL,
+     .offset = AT(bandwidth_small_bytes_per_s),
+     .unit = UNIT_BYTES_PER_S,
+     .fallback = "0",
+     .max = 1e18,
+     .help = "bandwidth of blocks of less than descriptor_break; 0: as of others"},
+    {.name = "descriptor_most",
+     .kind = OPTION_INT,
+     .offset = AT(descriptor_most),
+     .fallback = "0",
+     .max = 1e12,
+     .help = "descriptors of one transfer that cost link time, of blocks of descriptor_break or more; 0: all"},
     {.name = "queue_depth",
      .kind = OPTION_INT,
      .offset = AT(queue_depth),
@@ -83,7 +96,12 @@ static int check_direction(const struct link_direction *d, const char *name, str
                             "a cost of the %s direction is negative or above an hour\n  hint: latency, submit "
                             "and descriptor are seconds, as in `5 us`",
                             name);
-    if (!(d->descriptor_break_bytes >= 0 && d->io_bytes >= 0 && d->iops >= 0 && d->queue_depth >= 0))
+    if (!(d->bandwidth_small_bytes_per_s >= 0 && d->bandwidth_small_bytes_per_s <= d->bandwidth_bytes_per_s))
+        return error_at(err, at,
+                        "bandwidth_small of the %s direction is above its bandwidth\n  hint: it is what blocks below "
+                        "descriptor_break reach; 0 is the bandwidth itself",
+                        name);
+    if (!(d->descriptor_most >= 0 && d->descriptor_break_bytes >= 0 && d->io_bytes >= 0 && d->iops >= 0 && d->queue_depth >= 0))
         return error_at(err, at, "a drive's figure of the %s direction is negative\n  hint: use 0 for no limit", name);
     if (d->queue_depth > 0 && !(d->latency_s > 0))
         return error_at(err, at,

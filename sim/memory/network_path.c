@@ -12,9 +12,15 @@ sim_time ns_up(double seconds) {
 
 /* Seconds of a direction that a byte takes, with its share of the descriptors' cost and of the I/Os. */
 static double cost_of(const struct link_direction *d, double bytes, double blocks) {
-    double block = bytes / blocks;
-    double descriptor = block < d->descriptor_break_bytes ? d->descriptor_small_s : d->descriptor_s;
-    double cost = 1 / d->bandwidth_bytes_per_s + descriptor / block;
+    double block = bytes / blocks, bandwidth = d->bandwidth_bytes_per_s, descriptor = d->descriptor_s, paid = blocks;
+    if (block < d->descriptor_break_bytes) {
+        descriptor = d->descriptor_small_s;
+        if (d->bandwidth_small_bytes_per_s > 0)
+            bandwidth = d->bandwidth_small_bytes_per_s;
+    } else if (d->descriptor_most > 0 && blocks > (double)d->descriptor_most) {
+        paid = (double)d->descriptor_most;
+    }
+    double cost = 1 / bandwidth + descriptor * paid / bytes;
     if (d->iops > 0) {
         double io = d->io_bytes > 0 && d->io_bytes < block ? d->io_bytes : block;
         double by_ios = 1 / (d->iops * io);

@@ -13,15 +13,18 @@ extern const char *const scope_names[];
 
 /* A link as it stands in a node file: struct link_options (network.h) repeated per `scope`. One of scope gpu serves an
  * instance's tp ranks in lock-step: tp times the bandwidth, descriptors of block_bytes/tp each. */
-/* The same engine driven another way than by one batched submission. */
+/* A direction of a copy engine: what a host sees of it, and ways to copy that are not one batched submission. */
+struct copy_way {
+    double host_s;        /* until a host that waits for one copy sees it done, beside the link's latency */
+    double loop_submit_s; /* a call a block: host time of a call */
+    double loop_gap_s;    /* and the engine's time between two such copies */
+    double kernel_bandwidth_bytes_per_s; /* copy by a kernel: at most; 0: no kernel copies */
+    double kernel_launch_s;              /* until the host sees an empty one done */
+    double kernel_in_flight_bytes;       /* that a CTA keeps in flight */
+    double kernel_round_trip_s;          /* of one of its loads or stores */
+};
 struct copy_api {
-    double host_s;                    /* until a host that waits for one copy sees it done, beside the link's latency */
-    double loop_submit_s;             /* a call a block: host time of a call */
-    double loop_gap_s;                /* and the engine's time between two copies */
-    double kernel_launch_s;           /* copy by a kernel: until its first byte */
-    double kernel_in_flight_bytes;    /* that a CTA keeps in flight */
-    double kernel_round_trip_s;       /* of one such load */
-    double kernel_duplex_bytes_per_s; /* both directions together; 0: the link's */
+    struct copy_way read, write;
 };
 struct node_link {
     const char *name;
