@@ -1,8 +1,8 @@
 #include "sim/base/arena.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,15 +22,20 @@ struct arena {
 enum { PIECE_BYTES = 64 * 1024 };
 
 static void *must_have(void *memory) {
-    if (memory) return memory;
-    fprintf(stderr, "tiersim: out of memory\n  hint: a smaller scenario, fewer variants at once (-j 1), or a machine with more memory\n");
+    if (memory)
+        return memory;
+    fprintf(stderr, "tiersim: out of memory\n  hint: a smaller scenario, fewer variants at once (-j 1), or a machine "
+                    "with more memory\n");
     exit(EXIT_RUN_FAILED);
 }
 
-struct arena *arena_create(void) { return must_have(calloc(1, sizeof(struct arena))); }
+struct arena *arena_create(void) {
+    return must_have(calloc(1, sizeof(struct arena)));
+}
 
 void arena_destroy(struct arena *arena) {
-    if (!arena) return;
+    if (!arena)
+        return;
     for (struct piece *piece = arena->last; piece;) {
         struct piece *before = piece->before;
         free(piece);
@@ -81,7 +86,8 @@ void *lazy_alloc(size_t count, size_t size_bytes) {
 }
 
 void lazy_free(void *memory, size_t count, size_t size_bytes) {
-    if (!memory) return;
+    if (!memory)
+        return;
     size_t bytes = count > 0 && size_bytes > 0 ? count * size_bytes : 1;
     MUST(munmap(memory, bytes) == 0);
 }

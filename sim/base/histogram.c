@@ -17,7 +17,8 @@ struct histogram {
 };
 
 static uint32_t bucket_of(int64_t value) {
-    if (value < EXACT) return (uint32_t)value;
+    if (value < EXACT)
+        return (uint32_t)value;
     int power = 63 - __builtin_clzll((unsigned long long)value); /* >= SUB_BITS + 1 */
     uint32_t sub = (uint32_t)(value >> (power - SUB_BITS)) & ((1u << SUB_BITS) - 1);
     return (uint32_t)(EXACT + (power - SUB_BITS - 1) * (1 << SUB_BITS)) + sub;
@@ -25,7 +26,8 @@ static uint32_t bucket_of(int64_t value) {
 
 /* The middle of a bucket, so that the error is at most half its width either way. */
 static int64_t value_of(uint32_t bucket) {
-    if (bucket < EXACT) return bucket;
+    if (bucket < EXACT)
+        return bucket;
     uint32_t above = bucket - EXACT;
     int power = (int)(above >> SUB_BITS) + SUB_BITS + 1;
     int64_t width = INT64_C(1) << (power - SUB_BITS);
@@ -38,46 +40,62 @@ struct histogram *histogram_create(void) {
     return histogram;
 }
 
-void histogram_destroy(struct histogram *histogram) { free(histogram); }
+void histogram_destroy(struct histogram *histogram) {
+    free(histogram);
+}
 
 void histogram_add(struct histogram *histogram, int64_t value) {
     MUST(value >= 0);
     uint32_t bucket = bucket_of(value);
     histogram->buckets[bucket]++;
-    if (bucket >= histogram->used) histogram->used = bucket + 1;
+    if (bucket >= histogram->used)
+        histogram->used = bucket + 1;
     histogram->count++;
     histogram->sum += (double)value;
-    if (value > histogram->max) histogram->max = value;
+    if (value > histogram->max)
+        histogram->max = value;
 }
 
 void histogram_merge(struct histogram *into, const struct histogram *from) {
-    for (uint32_t i = 0; i < from->used; i++) into->buckets[i] += from->buckets[i];
-    if (from->used > into->used) into->used = from->used;
+    for (uint32_t i = 0; i < from->used; i++)
+        into->buckets[i] += from->buckets[i];
+    if (from->used > into->used)
+        into->used = from->used;
     into->count += from->count;
     into->sum += from->sum;
-    if (from->max > into->max) into->max = from->max;
+    if (from->max > into->max)
+        into->max = from->max;
 }
 
-uint64_t histogram_count(const struct histogram *histogram) { return histogram->count; }
+uint64_t histogram_count(const struct histogram *histogram) {
+    return histogram->count;
+}
 double histogram_mean(const struct histogram *histogram) {
     return histogram->count ? histogram->sum / (double)histogram->count : 0;
 }
-int64_t histogram_max(const struct histogram *histogram) { return histogram->max; }
+int64_t histogram_max(const struct histogram *histogram) {
+    return histogram->max;
+}
 
 int64_t histogram_percentile(const struct histogram *histogram, double share) {
-    if (histogram->count == 0) return 0;
+    if (histogram->count == 0)
+        return 0;
     uint64_t rank = (uint64_t)ceil(share * (double)histogram->count - 1e-9), seen = 0;
-    if (rank < 1) rank = 1;
-    if (rank >= histogram->count) return histogram->max;
+    if (rank < 1)
+        rank = 1;
+    if (rank >= histogram->count)
+        return histogram->max;
     for (uint32_t i = 0; i < histogram->used; i++) {
         seen += histogram->buckets[i];
-        if (seen >= rank) return value_of(i) < histogram->max ? value_of(i) : histogram->max;
+        if (seen >= rank)
+            return value_of(i) < histogram->max ? value_of(i) : histogram->max;
     }
     return histogram->max;
 }
 
 uint64_t histogram_count_up_to(const struct histogram *histogram, int64_t limit) {
     uint64_t seen = 0;
-    for (uint32_t i = 0; i < histogram->used && value_of(i) <= limit; i++) seen += histogram->buckets[i];
+    for (uint32_t i = 0; i < histogram->used && value_of(i) <= limit; i++)
+        seen += histogram->buckets[i];
     return seen;
 }

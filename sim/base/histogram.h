@@ -12,7 +12,8 @@ void histogram_add(struct histogram *histogram, int64_t value); /* value >= 0 */
 void histogram_merge(struct histogram *into, const struct histogram *from);
 uint64_t histogram_count(const struct histogram *histogram);
 double histogram_mean(const struct histogram *histogram); /* exact; 0 when empty */
-/* Nearest rank: the smallest value v such that at least share (0..1] of the values are <= v, to 1/1024; 0 when empty. */
+/* Nearest rank: the smallest value v such that at least share (0..1] of the values are <= v, to 1/1024; 0 when empty.
+ */
 int64_t histogram_percentile(const struct histogram *histogram, double share);
 /* Number of values <= limit, up to the resolution. */
 uint64_t histogram_count_up_to(const struct histogram *histogram, int64_t limit);

@@ -24,7 +24,8 @@ static uint64_t mix(uint64_t key) {
 static struct entry *make_entries(uint64_t count) {
     struct entry *entries = malloc(count * sizeof *entries);
     MUST(entries != NULL);
-    for (uint64_t i = 0; i < count; i++) entries[i].value = INT_MAP_NONE;
+    for (uint64_t i = 0; i < count; i++)
+        entries[i].value = INT_MAP_NONE;
     return entries;
 }
 
@@ -36,14 +37,16 @@ struct int_map *int_map_create(void) {
 }
 
 void int_map_destroy(struct int_map *map) {
-    if (!map) return;
+    if (!map)
+        return;
     free(map->entries);
     free(map);
 }
 
 static struct entry *find(const struct int_map *map, uint64_t key) {
     uint64_t at = mix(key) & map->mask;
-    while (map->entries[at].value != INT_MAP_NONE && map->entries[at].key != key) at = (at + 1) & map->mask;
+    while (map->entries[at].value != INT_MAP_NONE && map->entries[at].key != key)
+        at = (at + 1) & map->mask;
     return &map->entries[at];
 }
 
@@ -53,7 +56,8 @@ static void grow(struct int_map *map) {
     map->entries = make_entries(2 * size);
     map->mask = 2 * size - 1;
     for (uint64_t i = 0; i < size; i++)
-        if (old[i].value != INT_MAP_NONE) *find(map, old[i].key) = old[i];
+        if (old[i].value != INT_MAP_NONE)
+            *find(map, old[i].key) = old[i];
     free(old);
 }
 
@@ -70,18 +74,22 @@ void int_map_put(struct int_map *map, uint64_t key, uint32_t value) {
     *entry = (struct entry){key, value};
 }
 
-uint32_t int_map_get(const struct int_map *map, uint64_t key) { return find(map, key)->value; }
+uint32_t int_map_get(const struct int_map *map, uint64_t key) {
+    return find(map, key)->value;
+}
 
 uint32_t int_map_delete(struct int_map *map, uint64_t key) {
     struct entry *entry = find(map, key);
     uint32_t value = entry->value;
-    if (value == INT_MAP_NONE) return value;
+    if (value == INT_MAP_NONE)
+        return value;
     map->count--;
     /* Whatever stands after the gap and would be reached across it moves into it. */
     uint64_t gap = (uint64_t)(entry - map->entries), at = gap;
     for (;;) {
         at = (at + 1) & map->mask;
-        if (map->entries[at].value == INT_MAP_NONE) break;
+        if (map->entries[at].value == INT_MAP_NONE)
+            break;
         uint64_t home = mix(map->entries[at].key) & map->mask;
         if (((at - home) & map->mask) >= ((at - gap) & map->mask)) {
             map->entries[gap] = map->entries[at];
@@ -92,4 +100,6 @@ uint32_t int_map_delete(struct int_map *map, uint64_t key) {
     return value;
 }
 
-uint64_t int_map_count(const struct int_map *map) { return map->count; }
+uint64_t int_map_count(const struct int_map *map) {
+    return map->count;
+}

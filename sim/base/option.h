@@ -30,7 +30,9 @@ enum option_kind {
 /* How well a figure is known, weakest last: a result takes the weakest of what went into it. */
 enum basis { BASIS_MEASURED, BASIS_EXTRAPOLATED, BASIS_SPEC, BASIS_COUNT };
 const char *basis_name(enum basis basis); /* "measured", "extrapolated", "spec" */
-static inline enum basis basis_weaker(enum basis a, enum basis b) { return a > b ? a : b; }
+static inline enum basis basis_weaker(enum basis a, enum basis b) {
+    return a > b ? a : b;
+}
 
 /* A figure with the place it comes from. `source` is never NULL after reading. */
 struct figure {
@@ -51,16 +53,17 @@ struct option {
     enum option_kind kind;
     size_t offset;
     enum unit unit;
-    const char *fallback;         /* default as the user would write it; NULL: required; "" with TEXT, NODE,
-                                     STRUCT and LISTs: may be absent (NULL, each field's default, empty) */
-    double min, max;              /* inclusive; both 0: any finite value */
-    const char *const *choices;   /* CHOICE */
-    const struct option *table;   /* STRUCT, LIST */
-    size_t item_size;             /* LIST */
-    const char *help;             /* one sentence, no full stop needed */
-    bool place_follows;           /* a `struct place` stands right after the value (TEXT, NODE): where it was written */
+    const char *fallback;       /* default as the user would write it; NULL: required; "" with TEXT, NODE,
+                                   STRUCT and LISTs: may be absent (NULL, each field's default, empty) */
+    double min, max;            /* inclusive; both 0: any finite value */
+    const char *const *choices; /* CHOICE */
+    const struct option *table; /* STRUCT, LIST */
+    size_t item_size;           /* LIST */
+    const char *help;           /* one sentence, no full stop needed */
+    bool place_follows;         /* a `struct place` stands right after the value (TEXT, NODE): where it was written */
 };
 
-#define OPTION_END {.name = NULL}
+#define OPTION_END                                                                                                     \
+    { .name = NULL }
 
 #endif

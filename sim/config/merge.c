@@ -30,12 +30,14 @@ struct node *node_merge(const struct node *base, const struct node *over, struct
     out->at = over->at;
     for (size_t i = 0; i < over->count; i++) {
         size_t k = 0;
-        while (k < out->count && strcmp(out->keys[k], over->keys[i]) != 0) k++;
+        while (k < out->count && strcmp(out->keys[k], over->keys[i]) != 0)
+            k++;
         struct node *value = k < out->count ? node_merge(out->items[k], over->items[i], arena) : over->items[i];
         out->keys[k] = over->keys[i];
         out->key_at[k] = over->key_at[i];
         out->items[k] = value;
-        if (k == out->count) out->count++;
+        if (k == out->count)
+            out->count++;
     }
     return out;
 }
@@ -44,10 +46,12 @@ struct node *node_merge(const struct node *base, const struct node *over, struct
 static struct node **sequence_item(struct node *sequence, const char *part) {
     char *end;
     unsigned long index = strtoul(part, &end, 10);
-    if (*part && !*end) return index < sequence->count ? &sequence->items[index] : NULL;
+    if (*part && !*end)
+        return index < sequence->count ? &sequence->items[index] : NULL;
     for (size_t i = 0; i < sequence->count; i++) {
         const struct node *name = node_get(sequence->items[i], "name");
-        if (name && name->kind == NODE_SCALAR && strcmp(name->text, part) == 0) return &sequence->items[i];
+        if (name && name->kind == NODE_SCALAR && strcmp(name->text, part) == 0)
+            return &sequence->items[i];
     }
     return NULL;
 }
@@ -55,7 +59,8 @@ static struct node **sequence_item(struct node *sequence, const char *part) {
 /* The place of key `part` in a mapping; made when missing. */
 static struct node **mapping_item(struct node *mapping, const char *part, struct place at, struct arena *arena) {
     for (size_t i = 0; i < mapping->count; i++)
-        if (strcmp(mapping->keys[i], part) == 0) return &mapping->items[i];
+        if (strcmp(mapping->keys[i], part) == 0)
+            return &mapping->items[i];
     *mapping = *copy_room(mapping, 1, arena);
     mapping->keys[mapping->count] = arena_strdup(arena, part);
     mapping->key_at[mapping->count] = at;
@@ -69,7 +74,8 @@ int node_set(struct node *root, const char *assignment, struct arena *arena, str
         return error_set(err, "--set '%s' is not PATH=VALUE\n  hint: --set serving.block_tokens=64", assignment);
     const char *label = arena_printf(arena, "--set %s", assignment);
     struct node *value;
-    if (node_read_text(equals + 1, strlen(equals + 1), label, arena, &value, err) != 0) return -1;
+    if (node_read_text(equals + 1, strlen(equals + 1), label, arena, &value, err) != 0)
+        return -1;
     char *path = arena_printf(arena, "%.*s", (int)(equals - assignment), assignment);
     struct place at = {label, 1, 1};
     struct node **slot = &root;
@@ -82,11 +88,14 @@ int node_set(struct node *root, const char *assignment, struct arena *arena, str
         if ((*slot)->kind == NODE_SEQUENCE) {
             slot = sequence_item(*slot, part);
             if (!slot)
-                return error_at(err, (struct place){label, 0, 0}, "the list has no item '%s'\n  hint: use its number from 0, or the name of the item", part);
+                return error_at(err, (struct place){label, 0, 0},
+                                "the list has no item '%s'\n  hint: use its number from 0, or the name of the item",
+                                part);
         } else if ((*slot)->kind == NODE_MAPPING) {
             slot = mapping_item(*slot, part, at, arena);
         } else {
-            return error_at(err, (struct place){label, 0, 0}, "'%s' stands under a plain value\n  hint: check the path", part);
+            return error_at(err, (struct place){label, 0, 0}, "'%s' stands under a plain value\n  hint: check the path",
+                            part);
         }
     }
     *slot = value;
@@ -119,7 +128,8 @@ static void print_node(FILE *out, const struct node *node, int indent) {
     } else if (node->count == 0) {
         fputs(node->kind == NODE_MAPPING ? " {}\n" : " []\n", out);
     } else {
-        if (indent > 0) fputc('\n', out);
+        if (indent > 0)
+            fputc('\n', out);
         for (size_t i = 0; i < node->count; i++) {
             fprintf(out, "%*s", indent, "");
             if (node->kind == NODE_SEQUENCE) {

@@ -27,7 +27,8 @@ static struct place place_of(const struct reader *reader, yaml_mark_t mark) {
 static struct node *make_node(struct arena *arena, enum node_kind kind, struct place at, size_t room) {
     struct node *node = arena_alloc(arena, sizeof *node);
     *node = (struct node){.kind = kind, .at = at};
-    if (room > 0) node->items = arena_alloc(arena, room * sizeof *node->items);
+    if (room > 0)
+        node->items = arena_alloc(arena, room * sizeof *node->items);
     if (room > 0 && kind == NODE_MAPPING) {
         node->keys = arena_alloc(arena, room * sizeof *node->keys);
         node->key_at = arena_alloc(arena, room * sizeof *node->key_at);
@@ -56,7 +57,8 @@ static int convert_mapping(struct reader *reader, yaml_node_t *from, int depth, 
             return error_at(reader->err, at, "a key must be a plain word\n  hint: write 'name: value'");
         const char *name = arena_strdup(reader->arena, (const char *)key->data.scalar.value);
         struct node *value;
-        if (convert(reader, pair->value, depth + 1, &value) != 0) return -1;
+        if (convert(reader, pair->value, depth + 1, &value) != 0)
+            return -1;
         if (strcmp(name, "include") == 0) {
             included = value;
             continue;
@@ -74,30 +76,39 @@ static int convert(struct reader *reader, int index, int depth, struct node **ou
     struct place at = place_of(reader, from->start_mark);
     /* An alias inside its own anchor would nest for ever. */
     if (depth > NESTING_MAX)
-        return error_at(reader->err, at, "nested more than %d deep\n  hint: an alias may stand inside its own anchor", NESTING_MAX);
-    if (from->type == YAML_MAPPING_NODE) return convert_mapping(reader, from, depth, out);
+        return error_at(reader->err, at, "nested more than %d deep\n  hint: an alias may stand inside its own anchor",
+                        NESTING_MAX);
+    if (from->type == YAML_MAPPING_NODE)
+        return convert_mapping(reader, from, depth, out);
     if (from->type == YAML_SEQUENCE_NODE) {
         size_t count = (size_t)(from->data.sequence.items.top - from->data.sequence.items.start);
         struct node *sequence = make_node(reader->arena, NODE_SEQUENCE, at, count);
         for (size_t i = 0; i < count; i++)
-            if (convert(reader, from->data.sequence.items.start[i], depth + 1, &sequence->items[i]) != 0) return -1;
+            if (convert(reader, from->data.sequence.items.start[i], depth + 1, &sequence->items[i]) != 0)
+                return -1;
         sequence->count = count;
         *out = sequence;
         return 0;
     }
     struct node *scalar = make_node(reader->arena, NODE_SCALAR, at, 0);
     scalar->text = arena_strdup(reader->arena, (const char *)from->data.scalar.value);
-    scalar->quoted = from->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE || from->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    scalar->quoted = from->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
+                     from->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     *out = scalar;
     return 0;
 }
 
-static int read_file(const char *path, struct place from, const struct reader *including, struct arena *arena, struct node **out,
-                     struct error *err) {
+static int read_file(const char *path, struct place from, const struct reader *including, struct arena *arena,
+                     struct node **out, struct error *err) {
     FILE *file = fopen(path, "rb");
-    if (!file) return error_at(err, from, "cannot read '%s': %s\n  hint: check the path; relative ones count from the file that names them", path, strerror(errno));
+    if (!file)
+        return error_at(
+            err, from,
+            "cannot read '%s': %s\n  hint: check the path; relative ones count from the file that names them", path,
+            strerror(errno));
     yaml_parser_t parser;
-    struct reader reader = {.arena = arena, .name = arena_strdup(arena, path), .including = including, .may_include = true, .err = err};
+    struct reader reader = {
+        .arena = arena, .name = arena_strdup(arena, path), .including = including, .may_include = true, .err = err};
     if (!yaml_parser_initialize(&parser)) {
         fclose(file);
         return error_set(err, "out of memory while reading '%s'\n  hint: close other programs", path);
@@ -111,19 +122,27 @@ static int read_file(const char *path, struct place from, const struct reader *i
 
 static int include_one(struct reader *reader, const struct node *value, struct node **mapping) {
     struct error *err = reader->err;
-    if (value->kind != NODE_SCALAR) return error_at(err, value->at, "include takes a file name or a list of them\n  hint: include: ../base.yaml");
-    if (!reader->may_include) return error_at(err, value->at, "include is not possible here\n  hint: put it into a file");
+    if (value->kind != NODE_SCALAR)
+        return error_at(err, value->at, "include takes a file name or a list of them\n  hint: include: ../base.yaml");
+    if (!reader->may_include)
+        return error_at(err, value->at, "include is not possible here\n  hint: put it into a file");
     const char *slash = strrchr(reader->name, '/');
-    const char *path = value->text[0] == '/' || !slash
-                           ? value->text
-                           : arena_printf(reader->arena, "%.*s/%s", (int)(slash - reader->name), reader->name, value->text);
+    const char *path =
+        value->text[0] == '/' || !slash
+            ? value->text
+            : arena_printf(reader->arena, "%.*s/%s", (int)(slash - reader->name), reader->name, value->text);
     int depth = 0;
     for (const struct reader *up = reader; up; up = up->including, depth++)
         if (strcmp(up->name, path) == 0 || depth > INCLUDE_DEPTH_MAX)
-            return error_at(err, value->at, "'%s' includes itself, directly or through another file\n  hint: break the cycle", value->text);
+            return error_at(err, value->at,
+                            "'%s' includes itself, directly or through another file\n  hint: break the cycle",
+                            value->text);
     struct node *base;
-    if (read_file(path, value->at, reader, reader->arena, &base, err) != 0) return -1;
-    if (base->kind != NODE_MAPPING) return error_at(err, value->at, "'%s' is not a mapping\n  hint: an included file holds 'key: value' lines", value->text);
+    if (read_file(path, value->at, reader, reader->arena, &base, err) != 0)
+        return -1;
+    if (base->kind != NODE_MAPPING)
+        return error_at(err, value->at, "'%s' is not a mapping\n  hint: an included file holds 'key: value' lines",
+                        value->text);
     *mapping = node_merge(base, *mapping, reader->arena);
     return 0;
 }
@@ -131,9 +150,11 @@ static int include_one(struct reader *reader, const struct node *value, struct n
 /* Later files of a list win over earlier ones, and the including file over all. */
 static int include_files(struct reader *reader, const struct node *value, struct node *mapping, struct node **out) {
     *out = mapping;
-    if (value->kind != NODE_SEQUENCE) return include_one(reader, value, out);
+    if (value->kind != NODE_SEQUENCE)
+        return include_one(reader, value, out);
     for (size_t i = value->count; i-- > 0;)
-        if (include_one(reader, value->items[i], out) != 0) return -1;
+        if (include_one(reader, value->items[i], out) != 0)
+            return -1;
     return 0;
 }
 
@@ -156,10 +177,12 @@ int node_read_file(const char *path, struct arena *arena, struct node **out, str
     return read_file(path, (struct place){0}, NULL, arena, out, err);
 }
 
-int node_read_text(const char *text, size_t size, const char *name, struct arena *arena, struct node **out, struct error *err) {
+int node_read_text(const char *text, size_t size, const char *name, struct arena *arena, struct node **out,
+                   struct error *err) {
     yaml_parser_t parser;
     struct reader reader = {.arena = arena, .name = arena_strdup(arena, name), .err = err};
-    if (!yaml_parser_initialize(&parser)) return error_set(err, "out of memory while reading '%s'\n  hint: close other programs", name);
+    if (!yaml_parser_initialize(&parser))
+        return error_set(err, "out of memory while reading '%s'\n  hint: close other programs", name);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
     int failed = read_document(&reader, &parser, out);
     yaml_parser_delete(&parser);
@@ -167,15 +190,18 @@ int node_read_text(const char *text, size_t size, const char *name, struct arena
 }
 
 struct node *node_get(const struct node *mapping, const char *key) {
-    if (!mapping || mapping->kind != NODE_MAPPING) return NULL;
+    if (!mapping || mapping->kind != NODE_MAPPING)
+        return NULL;
     for (size_t i = 0; i < mapping->count; i++)
-        if (strcmp(mapping->keys[i], key) == 0) return mapping->items[i];
+        if (strcmp(mapping->keys[i], key) == 0)
+            return mapping->items[i];
     return NULL;
 }
 
 struct node *node_without(const struct node *mapping, const char *key, struct arena *arena) {
     struct node *out = make_node(arena, NODE_MAPPING, mapping->at, mapping->count);
     for (size_t i = 0; i < mapping->count; i++)
-        if (strcmp(mapping->keys[i], key) != 0) mapping_add(out, mapping->keys[i], mapping->key_at[i], mapping->items[i]);
+        if (strcmp(mapping->keys[i], key) != 0)
+            mapping_add(out, mapping->keys[i], mapping->key_at[i], mapping->items[i]);
     return out;
 }

@@ -16,12 +16,12 @@ enum node_kind { NODE_SCALAR, NODE_SEQUENCE, NODE_MAPPING };
 struct node {
     enum node_kind kind;
     struct place at;
-    const char *text;            /* SCALAR */
-    bool quoted;                 /* SCALAR written in quotes */
-    size_t count;                /* SEQUENCE: items; MAPPING: pairs */
-    struct node **items;         /* values */
-    const char **keys;           /* MAPPING */
-    struct place *key_at;        /* MAPPING */
+    const char *text;     /* SCALAR */
+    bool quoted;          /* SCALAR written in quotes */
+    size_t count;         /* SEQUENCE: items; MAPPING: pairs */
+    struct node **items;  /* values */
+    const char **keys;    /* MAPPING */
+    struct place *key_at; /* MAPPING */
 };
 
 /* Reads a YAML file. Anchors and aliases are supported; duplicate keys are an error. Empty files are an
