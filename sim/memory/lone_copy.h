@@ -1,0 +1,43 @@
+/* What one copy takes when nobody else is on the links: through the same network as a run's transfers, but submitted in
+ * one of the ways that a copy engine knows, and timed as the host sees it. */
+#ifndef SIM_MEMORY_LONE_COPY_H
+#define SIM_MEMORY_LONE_COPY_H
+
+#include "sim/memory/topology.h"
+
+enum copy_kind { COPY_LOOP, COPY_BATCH, COPY_KERNEL }; /* a call a block; one call; a copying kernel */
+extern const char *const copy_kind_names[];
+
+struct lone_copy {
+    const struct node_options *node; /* checked (topology_check) or not: what it lacks is an error here */
+    const char *from, *to;           /* tiers, as the node's paths call them */
+    const char *variant;             /* of the path; NULL: the usual one */
+    uint64_t bytes;
+    uint32_t blocks; /* 1..bytes */
+    enum copy_kind kind;
+    uint32_t ctas; /* COPY_KERNEL */
+};
+struct lone_hop {
+    const struct node_link *link;
+    enum network_direction direction;
+    uint32_t crossings;
+    uint64_t bytes; /* over it, crossings counted */
+    double latency_s;
+    double descriptors_s;         /* of service_s, what is not bytes over bandwidth */
+    double service_s;             /* were it the only one */
+    double bandwidth_bytes_per_s; /* as this way of copying reaches it */
+    double peak_bytes_per_s;
+};
+struct lone_result {
+    double seconds;            /* from the first submission to completion as the host sees it */
+    double host_s;             /* of them, the host's own: until it sees what is done */
+    double peak_bytes_per_s;   /* physical, of the narrowest link, a link crossed twice counting half */
+    enum basis basis;          /* weakest of the links that decide the time */
+    uint32_t hop_count, bound; /* the hop that takes longest */
+    bool latency_bound;        /* latencies and the host take more than any link */
+    struct lone_hop hops[TOPOLOGY_HOPS_MAX];
+};
+/* Bad input: no such path, a way of copying that no link of the path knows, more blocks than bytes. */
+int lone_copy_time(const struct lone_copy *copy, struct lone_result *out, struct error *err);
+
+#endif
