@@ -64,6 +64,8 @@ objs := $(srcs:%.c=$(BUILD)/%.o) $(cxxs:%.cc=$(BUILD)/%.o)
 policy_objs := $(filter $(BUILD)/policies/%,$(objs))
 lib_objs := $(filter-out $(BUILD)/policies/%,$(objs))
 cli_objs := $(patsubst %.c,$(BUILD)/%.o,$(wildcard sim/cli/*.c))
+# Tests that go through a scenario link the verbs' files too, all but main().
+cli_tests := $(patsubst %.c,$(BUILD)/%,$(shell grep -l '"sim/cli/' tests/*.c 2>/dev/null))
 cuda_objs := $(if $(NVCC),$(if $(SAN),,$(patsubst %.cu,$(BUILD)/%.o,$(wildcard validate/*.cu validate/*/*.cu))))
 tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*.c))
 benches := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -117,9 +119,12 @@ $(BUILD)/tiersim: $(cli_objs) $(libs)
 $(BUILD)/tiersim-calibrate: $(cuda_objs) $(BUILD)/libtiersim.a
 	$(call say,LINK,$@)
 	$(Q)$(NVCC) -o $@ $^ $(LDLIBS) $(CUDA_LIBS) $(addprefix -Xcompiler ,$(openmp))
+$(BUILD)/libcli.a: $(filter-out %/main.o,$(cli_objs))
+	@rm -f $@; ar rcs $@ $^
+$(cli_tests): $(BUILD)/libcli.a
 $(tests) $(benches): %: %.o $(libs)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(all_cflags) -rdynamic -o $@ $< $(libs) -lcmocka $(LDLIBS)
+	$(Q)$(CC) $(all_cflags) -rdynamic -o $@ $< $(if $(filter $@,$(cli_tests)),$(BUILD)/libcli.a) $(libs) -lcmocka $(LDLIBS)
 $(fuzzers): %: %.o $(libs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(all_cflags) -fsanitize=fuzzer -o $@ $< $(libs) $(LDLIBS)

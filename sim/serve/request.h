@@ -35,6 +35,8 @@ struct request {
     uint32_t entry_blocks;     /* DECODE: blocks it owned itself on entry; later ones are in the instance's pool */
     uint32_t computed_before;  /* tokens that had been computed before the last preemption */
     uint64_t recomputed_pending; /* of recomputed_tokens, what the last look-up added: taken back when it is looked up anew */
+    uint64_t hits_pending;     /* of hit_tokens[hits_pending_tier], the same */
+    uint8_t hits_pending_tier;
     uint64_t need_blocks;      /* WAITING: available blocks below which trying again is pointless */
     int64_t finish_step;       /* DECODE: value of the decode counter at its last token */
     uint32_t preemptions;

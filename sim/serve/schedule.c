@@ -26,6 +26,9 @@ static void forget_computed(struct instance *instance, struct request *request, 
     request->resumes = false;
     request->recomputed_tokens -= request->recomputed_pending;
     request->recomputed_pending = 0;
+    request->hit_tokens[request->hits_pending_tier] -= request->hits_pending;
+    request->computed_before -= (uint32_t)request->hits_pending;
+    request->hits_pending = 0;
     if (request->preemptions == 0)
         for (int t = 0; t < TIERS_MAX; t++) request->hit_tokens[t] = 0;
 }
@@ -45,6 +48,7 @@ static void preempt(struct instance *instance, uint32_t id, sim_time now) {
     request->chunk = 0;
     request->need_blocks = 0;
     request->recomputed_pending = 0;
+    request->hits_pending = 0;
     bool swap = fleet->setup->serve->preemption == PREEMPT_SWAP &&
                 kv_swap_out(fleet->hierarchy, instance->index, &request->kv, id, now);
     request_account(request, swap ? CAUSE_SWAP : CAUSE_PREEMPT, instance_stall_clock(instance, now), now);
@@ -199,6 +203,18 @@ static uint32_t decide_fetch(struct instance *instance, const struct request *re
     return fetch < found->lower_blocks ? fetch : found->lower_blocks;
 }
 
+/* Preempted, it may find more of its prompt than it had had: read instead of computed, as any hit. */
+static void book_later_hits(struct request *request, const struct kv_lookup *found, uint32_t fetch, uint64_t hits) {
+    uint64_t prompt = request->spec.prompt_tokens, had = request->computed_before < prompt ? request->computed_before : prompt;
+    if (hits > prompt) hits = prompt;
+    request->hits_pending = hits > had ? hits - had : 0;
+    request->hits_pending_tier = 0;
+    for (uint8_t t = 1; fetch > 0 && t < TIERS_MAX; t++)
+        if (found->tier_blocks[t] > 0) request->hits_pending_tier = t;
+    request->hit_tokens[request->hits_pending_tier] += request->hits_pending;
+    if (hits > request->computed_before) request->computed_before = (uint32_t)hits;
+}
+
 static void book_hits(struct instance *instance, struct request *request, const struct kv_lookup *found, uint32_t fetch) {
     uint64_t tokens = instance->fleet->block_tokens;
     uint64_t hits = (found->hbm_blocks + found->arriving_blocks + (uint64_t)fetch) * tokens;
@@ -206,6 +222,7 @@ static void book_hits(struct instance *instance, struct request *request, const 
     instance->outstanding_tokens -= (int64_t)hits;
     if (request->preemptions > 0) {
         request->recomputed_pending = request->computed_before > hits ? request->computed_before - hits : 0;
+        book_later_hits(request, found, fetch, hits);
     } else {
         request->hit_tokens[0] = (found->hbm_blocks + found->arriving_blocks) * tokens;
         uint32_t left = fetch;
