@@ -46,7 +46,7 @@ void arena_destroy(struct arena *arena) {
 
 void *arena_alloc(struct arena *arena, size_t size_bytes) {
     size_t aligned = (size_bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    MUST(aligned >= size_bytes);
+    MUST(aligned >= size_bytes && aligned <= SIZE_MAX / 2);
     struct piece *piece = arena->last;
     if (!piece || piece->size - piece->used < aligned) {
         size_t size = aligned > PIECE_BYTES ? aligned : PIECE_BYTES;

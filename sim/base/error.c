@@ -4,28 +4,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATH_SHOWN = 512 };
+
+/* The last "\n  hint: " of a message; its end where there is none. */
+static const char *remedy_of(const char *text) {
+    static const char mark[] = "\n  hint: ";
+    const char *last = NULL;
+    for (const char *at = text; (at = strstr(at, mark)); at++)
+        last = at;
+    return last ? last : text + strlen(text);
+}
+
+/* Formats into err->text from `used` on. A message that is too long loses its middle, never its remedy: bad input can
+ * be of any length, and is quoted. */
+static int describe(struct error *err, size_t used, const char *what, va_list arguments) {
+    char *full = NULL, *out = err->text + used;
+    size_t room = sizeof err->text - used;
+    err->exit_code = EXIT_BAD_INPUT;
+    *out = 0;
+    if (vasprintf(&full, what, arguments) < 0)
+        return -1;
+    size_t length = strlen(full);
+    if (length < room) {
+        memcpy(out, full, length + 1);
+    } else {
+        const char *remedy = remedy_of(full);
+        size_t tail = strlen(remedy) < room / 2 ? strlen(remedy) : room / 2;
+        size_t head = room - 1 - 3 - tail, before = (size_t)(remedy - full);
+        if (head > before)
+            head = before;
+        snprintf(out, room, "%.*s...%.*s", (int)head, full, (int)tail, remedy);
+    }
+    free(full);
+    return -1;
+}
+
 int error_set(struct error *err, const char *what, ...) {
     va_list arguments;
     va_start(arguments, what);
-    vsnprintf(err->text, sizeof err->text, what, arguments);
+    describe(err, 0, what, arguments);
     va_end(arguments);
-    err->exit_code = EXIT_BAD_INPUT;
     return -1;
 }
 
 int error_at(struct error *err, struct place at, const char *what, ...) {
-    size_t used = 0;
-    if (at.file && at.line > 0)
-        used = (size_t)snprintf(err->text, sizeof err->text, "%s:%d:%d: ", at.file, at.line, at.column);
-    else if (at.file)
-        used = (size_t)snprintf(err->text, sizeof err->text, "%s: ", at.file);
-    if (used >= sizeof err->text)
-        used = sizeof err->text - 1;
+    int used = 0;
+    if (at.file) {
+        size_t length = strlen(at.file);
+        const char *cut = length > PATH_SHOWN ? "..." : "", *file = at.file + (*cut ? length - PATH_SHOWN : 0);
+        used = at.line > 0 ? snprintf(err->text, sizeof err->text, "%s%s:%d:%d: ", cut, file, at.line, at.column)
+                           : snprintf(err->text, sizeof err->text, "%s%s: ", cut, file);
+    }
     va_list arguments;
     va_start(arguments, what);
-    vsnprintf(err->text + used, sizeof err->text - used, what, arguments);
+    describe(err, (size_t)used, what, arguments);
     va_end(arguments);
-    err->exit_code = EXIT_BAD_INPUT;
     return -1;
 }
 

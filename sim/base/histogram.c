@@ -10,7 +10,8 @@ enum { SUB_BITS = 10, EXACT = 1 << (SUB_BITS + 1), BUCKETS = EXACT + (62 - SUB_B
 
 struct histogram {
     uint64_t count;
-    double sum;
+    __extension__ unsigned __int128
+        sum; /* 2^64 values of 2^63 still fit: exact, and the same in any order of merging */
     int64_t max;
     uint32_t used; /* buckets 0..used-1 may be non-zero */
     uint64_t buckets[BUCKETS];
@@ -51,7 +52,7 @@ void histogram_add(struct histogram *histogram, int64_t value) {
     if (bucket >= histogram->used)
         histogram->used = bucket + 1;
     histogram->count++;
-    histogram->sum += (double)value;
+    histogram->sum += (uint64_t)value;
     if (value > histogram->max)
         histogram->max = value;
 }
@@ -71,7 +72,7 @@ uint64_t histogram_count(const struct histogram *histogram) {
     return histogram->count;
 }
 double histogram_mean(const struct histogram *histogram) {
-    return histogram->count ? histogram->sum / (double)histogram->count : 0;
+    return histogram->count ? (double)histogram->sum / (double)histogram->count : 0;
 }
 int64_t histogram_max(const struct histogram *histogram) {
     return histogram->max;
@@ -80,7 +81,8 @@ int64_t histogram_max(const struct histogram *histogram) {
 int64_t histogram_percentile(const struct histogram *histogram, double share) {
     if (histogram->count == 0)
         return 0;
-    uint64_t rank = (uint64_t)ceil(share * (double)histogram->count - 1e-9), seen = 0;
+    /* 0.07 * 100 is a little more than 7: what rounding adds must not ask for one more value. */
+    uint64_t rank = (uint64_t)ceil(share * (double)histogram->count * (1 - 1e-12)), seen = 0;
     if (rank < 1)
         rank = 1;
     if (rank >= histogram->count)
