@@ -1,4 +1,5 @@
 /* Laying one tree over another, and setting single values: what include, variants and --set do. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,19 +21,31 @@ static struct node *copy_room(const struct node *mapping, size_t more, struct ar
     return out;
 }
 
-struct node *node_merge(const struct node *base, const struct node *over, struct arena *arena) {
-    if (base->kind != NODE_MAPPING || over->kind != NODE_MAPPING) {
-        struct node *out = arena_alloc(arena, sizeof *out);
-        *out = *over;
-        return out;
+static struct node *copy_tree(const struct node *from, size_t more, struct arena *arena) {
+    struct node *out;
+    if (from->kind == NODE_MAPPING) {
+        out = copy_room(from, more, arena);
+    } else {
+        out = arena_alloc(arena, sizeof *out);
+        *out = *from;
+        out->items = arena_alloc(arena, from->count * sizeof *out->items);
     }
-    struct node *out = copy_room(base, over->count, arena);
+    for (size_t i = 0; i < from->count; i++)
+        out->items[i] = copy_tree(from->items[i], 0, arena);
+    return out;
+}
+
+struct node *node_merge(const struct node *base, const struct node *over, struct arena *arena) {
+    if (base->kind != NODE_MAPPING || over->kind != NODE_MAPPING)
+        return copy_tree(over, 0, arena);
+    struct node *out = copy_tree(base, over->count, arena);
     out->at = over->at;
     for (size_t i = 0; i < over->count; i++) {
         size_t k = 0;
         while (k < out->count && strcmp(out->keys[k], over->keys[i]) != 0)
             k++;
-        struct node *value = k < out->count ? node_merge(out->items[k], over->items[i], arena) : over->items[i];
+        struct node *value =
+            k < out->count ? node_merge(out->items[k], over->items[i], arena) : copy_tree(over->items[i], 0, arena);
         out->keys[k] = over->keys[i];
         out->key_at[k] = over->key_at[i];
         out->items[k] = value;
@@ -44,10 +57,11 @@ struct node *node_merge(const struct node *base, const struct node *over, struct
 
 /* The item of a sequence that a path's part names: its number, or the `name` of a mapping in it. */
 static struct node **sequence_item(struct node *sequence, const char *part) {
-    char *end;
-    unsigned long index = strtoul(part, &end, 10);
-    if (*part && !*end)
+    size_t digits = strspn(part, "0123456789");
+    if (digits > 0 && !part[digits]) {
+        size_t index = digits < 10 ? strtoul(part, NULL, 10) : SIZE_MAX;
         return index < sequence->count ? &sequence->items[index] : NULL;
+    }
     for (size_t i = 0; i < sequence->count; i++) {
         const struct node *name = node_get(sequence->items[i], "name");
         if (name && name->kind == NODE_SCALAR && strcmp(name->text, part) == 0)
@@ -68,62 +82,109 @@ static struct node **mapping_item(struct node *mapping, const char *part, struct
     return &mapping->items[mapping->count++];
 }
 
+/* The value of an assignment, whose messages begin with `label`. */
+static int set_value(const char *text, const char *label, struct arena *arena, struct node **value, struct error *err) {
+    if (node_read_text(text, strlen(text), label, arena, value, err) != 0)
+        return -1;
+    if (!text[strspn(text, " ")]) {
+        *value = arena_alloc(arena, sizeof **value);
+        **value = (struct node){.kind = NODE_SCALAR, .text = ""};
+    }
+    (*value)->at = (struct place){label, 0, 0};
+    return 0;
+}
+
 int node_set(struct node *root, const char *assignment, struct arena *arena, struct error *err) {
+    enum { PARTS_MAX = 32 };
     const char *equals = strchr(assignment, '=');
     if (!equals || equals == assignment)
         return error_set(err, "--set '%s' is not PATH=VALUE\n  hint: --set serving.block_tokens=64", assignment);
     const char *label = arena_printf(arena, "--set %s", assignment);
+    struct place at = {label, 0, 0};
     struct node *value;
-    if (node_read_text(equals + 1, strlen(equals + 1), label, arena, &value, err) != 0)
+    if (set_value(equals + 1, label, arena, &value, err) != 0)
         return -1;
-    char *path = arena_printf(arena, "%.*s", (int)(equals - assignment), assignment);
-    struct place at = {label, 1, 1};
+    char *rest = arena_strdup(arena, assignment);
+    rest[equals - assignment] = 0;
     struct node **slot = &root;
-    char *rest = path;
+    int parts = 0;
     for (char *part; (part = strsep(&rest, "."));) {
-        if (!*slot) {
+        if (!*part || ++parts > PARTS_MAX)
+            return error_at(err, at, "the path has %s\n  hint: PATH is key.key.key, a list's items by number or name",
+                            *part ? "too many parts" : "an empty part");
+        if (!*slot || node_is_null(*slot)) {
             *slot = arena_alloc(arena, sizeof **slot);
             **slot = (struct node){.kind = NODE_MAPPING, .at = at};
         }
         if ((*slot)->kind == NODE_SEQUENCE) {
             slot = sequence_item(*slot, part);
             if (!slot)
-                return error_at(err, (struct place){label, 0, 0},
-                                "the list has no item '%s'\n  hint: use its number from 0, or the name of the item",
-                                part);
+                return error_at(
+                    err, at, "the list has no item '%s'\n  hint: use its number from 0, or the name of the item", part);
         } else if ((*slot)->kind == NODE_MAPPING) {
             slot = mapping_item(*slot, part, at, arena);
         } else {
-            return error_at(err, (struct place){label, 0, 0}, "'%s' stands under a plain value\n  hint: check the path",
-                            part);
+            return error_at(err, at, "'%s' stands under a plain value\n  hint: check the path", part);
         }
     }
     *slot = value;
     return 0;
 }
 
-static void print_text(FILE *out, const struct node *scalar) {
-    bool plain = !scalar->quoted && *scalar->text && !strpbrk(scalar->text, ":#{}[],&*!|>'\"%@`\n\\");
-    if (plain) {
-        fputs(scalar->text, out);
-        return;
-    }
+/* The code point of UTF-8 text that libyaml has checked, and its length. */
+static unsigned long code_point(const char *text, int *length) {
+    const unsigned char *at = (const unsigned char *)text;
+    *length = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    unsigned long code = *length == 1 ? at[0] : at[0] & (0xffu >> (*length + 1));
+    for (int i = 1; i < *length; i++)
+        code = code << 6 | (at[i] & 0x3f);
+    return code;
+}
+
+/* Whether a code point stands for itself between double quotes: no control, line break, byte order mark or half of a
+ * pair. */
+static bool is_printable(unsigned long code) {
+    return (code >= 0x20 && code < 0x7f) ||
+           (code >= 0xa0 && code != 0x2028 && code != 0x2029 && code != 0xfeff && code != 0xfffe && code != 0xffff);
+}
+
+static void print_quoted(FILE *out, const char *text) {
     fputc('"', out);
-    for (const char *c = scalar->text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(out, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20)
-            fprintf(out, "\\x%02x", (unsigned char)*c);
+    int length;
+    for (const char *at = text; *at; at += length) {
+        unsigned long code = code_point(at, &length);
+        if (*at == '"' || *at == '\\')
+            fprintf(out, "\\%c", *at);
+        else if (is_printable(code))
+            fprintf(out, "%.*s", length, at);
         else
-            fputc(*c, out);
+            fprintf(out, "\\u%04lx", code);
     }
     fputc('"', out);
 }
 
+/* Whether text needs no quotes: words that begin no YAML construct and hold nothing that ends one. */
+static bool is_plain(const char *text) {
+    size_t length = strlen(text);
+    if (length == 0 || text[0] == ' ' || text[length - 1] == ' ' || strpbrk(text, ":#{}[],&*!|>'\"%@`\\"))
+        return false;
+    if (text[0] == '?' || text[0] == '=' || text[0] == '<' || (text[0] == '-' && !strchr("0123456789.", text[1])) ||
+        strncmp(text, "...", 3) == 0)
+        return false;
+    for (const char *at = text; *at; at++)
+        if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
+            return false;
+    return true;
+}
+
 static void print_node(FILE *out, const struct node *node, int indent) {
     if (node->kind == NODE_SCALAR) {
-        fputc(' ', out);
-        print_text(out, node);
+        bool null = node_is_null(node) && !*node->text;
+        fputs(null ? "" : " ", out);
+        if (null || (!node->quoted && is_plain(node->text)))
+            fputs(node->text, out);
+        else
+            print_quoted(out, node->text);
         fputc('\n', out);
     } else if (node->count == 0) {
         fputs(node->kind == NODE_MAPPING ? " {}\n" : " []\n", out);
@@ -135,8 +196,10 @@ static void print_node(FILE *out, const struct node *node, int indent) {
             if (node->kind == NODE_SEQUENCE) {
                 fputc('-', out);
             } else {
-                struct node key = {.kind = NODE_SCALAR, .text = node->keys[i]};
-                print_text(out, &key);
+                if (is_plain(node->keys[i]))
+                    fputs(node->keys[i], out);
+                else
+                    print_quoted(out, node->keys[i]);
                 fputc(':', out);
             }
             print_node(out, node->items[i], indent + 2);

@@ -196,16 +196,39 @@ static int read_field(const struct node *node, const struct option *option, char
     return -1;
 }
 
+static int read_mapping(const struct node *node, struct place at, const struct option *table, void *out,
+                        struct arena *arena, struct error *err);
+
+/* How a missing key would be written. */
+static const char *example_of(const struct option *option) {
+    switch (option->kind) {
+    case OPTION_BOOL:
+        return "true or false";
+    case OPTION_TEXT:
+    case OPTION_NODE:
+        return "text";
+    case OPTION_CHOICE:
+        return option->choices[0];
+    case OPTION_FIGURE:
+        return "{value: ..., source: ...}";
+    case OPTION_STRUCT:
+        return "a mapping";
+    case OPTION_LIST:
+    case OPTION_REALS:
+    case OPTION_TEXTS:
+        return "a list";
+    default:
+        return unit_example(option->unit);
+    }
+}
+
 static int read_default(const struct option *option, struct place at, char *out, struct arena *arena,
                         struct error *err) {
-    if (!option->fallback) {
-        const char *example = option->kind == OPTION_CHOICE ? option->choices[0] : unit_example(option->unit);
+    if (!option->fallback)
         return error_at(err, at, "'%s' is missing\n  hint: add it: %s (%s)", option->name,
-                        option->help ? option->help : option->name,
-                        option->kind == OPTION_TEXT || option->kind == OPTION_NODE ? "text" : example);
-    }
+                        option->help ? option->help : option->name, example_of(option));
     if (option->kind == OPTION_STRUCT)
-        return options_read(NULL, option->table, out + option->offset, arena, err);
+        return read_mapping(NULL, at, option->table, out + option->offset, arena, err);
     if (!*option->fallback)
         return 0;
     struct node node = {.kind = NODE_SCALAR, .text = option->fallback, .at = {"built-in default", 0, 0}};
@@ -249,9 +272,9 @@ static size_t field_size(const struct option *option) {
     return 0;
 }
 
-int options_read(const struct node *node, const struct option *table, void *out, struct arena *arena,
-                 struct error *err) {
-    struct place at = node ? node->at : (struct place){0};
+/* `at`: where the mapping stands, or would stand if it were there. */
+static int read_mapping(const struct node *node, struct place at, const struct option *table, void *out,
+                        struct arena *arena, struct error *err) {
     if (node && node->kind != NODE_MAPPING)
         return error_at(err, at, "a mapping is expected here\n  hint: write 'key: value' lines; the first key is '%s'",
                         table->name);
@@ -261,12 +284,16 @@ int options_read(const struct node *node, const struct option *table, void *out,
     for (const struct option *option = table; option->name; option++) {
         memset((char *)out + option->offset, 0, field_size(option));
         const struct node *value = node_get(node, option->name);
-        if (value && value->kind == NODE_SCALAR && !value->quoted &&
-            (!*value->text || strcmp(value->text, "null") == 0 || strcmp(value->text, "~") == 0))
-            value = NULL; /* "key:" with nothing: as if it were not there */
+        if (value && node_is_null(value))
+            value = NULL;
         int failed = value ? read_field(value, option, out, arena, err) : read_default(option, at, out, arena, err);
         if (failed)
             return -1;
     }
     return 0;
+}
+
+int options_read(const struct node *node, const struct option *table, void *out, struct arena *arena,
+                 struct error *err) {
+    return read_mapping(node, node ? node->at : (struct place){0}, table, out, arena, err);
 }
