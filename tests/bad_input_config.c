@@ -230,8 +230,8 @@ static void not_yaml(void **state) {
          "s.yaml:2:1: this is not YAML: while scanning a quoted scalar: found unexpected end of stream"},
         {"a: b: c\n", "s.yaml:1:5: this is not YAML: mapping values are not allowed in this context"},
         {"a: *nobody\n", "s.yaml:1:4: this is not YAML: found undefined alias"},
-        {"tp: 1\n\tfifo: no\n", "s.yaml:2:1: this is not YAML: while scanning for the next token: found character that "
-                                "cannot start any token"},
+        {"tp: 1\n\tfifo: no\n", "s.yaml:2:1: this is not YAML: while scanning a plain scalar: found a tab character "
+                                "that violates indentation"},
         {"tp: 1\nt\xc3\xa4g: \xff\n", "s.yaml:2:6: this is not YAML: invalid leading UTF-8 octet"},
         {"tp: 1\ntitle: \x01\n", "s.yaml:2:8: this is not YAML: control characters are not allowed"},
     };
