@@ -6,12 +6,11 @@
  * functions at step boundaries, and is told through hooks when loads have landed and when space has come free.
  *
  * look-up:  kv_lookup       longest resident run in HBM, then block by block the fastest tier that holds the next
- * onboard:  kv_begin        holds the hits, takes HBM blocks for the rest, starts one transfer a source tier; a block that is
- *                           already arriving is joined, not loaded again
- * fill:     kv_extend, kv_publish   blocks for tokens about to be computed; and their identity once they are
- * offload:  by each tier's write rule: at fill, at completion, on eviction from the tier above, or never
- * the end:  kv_end          lets blocks go, tail first
- * preempt:  kv_drop (recompute) or kv_swap_out / kv_swap_in */
+ * onboard:  kv_begin        holds the hits, takes HBM blocks for the rest, starts one transfer a source tier; a block
+ * that is already arriving is joined, not loaded again fill:     kv_extend, kv_publish   blocks for tokens about to be
+ * computed; and their identity once they are offload:  by each tier's write rule: at fill, at completion, on eviction
+ * from the tier above, or never the end:  kv_end          lets blocks go, tail first preempt:  kv_drop (recompute) or
+ * kv_swap_out / kv_swap_in */
 #ifndef SIM_MEMORY_HIERARCHY_H
 #define SIM_MEMORY_HIERARCHY_H
 
@@ -34,17 +33,17 @@ struct hierarchy_setup {
     uint32_t instances, instances_per_node;
     int64_t tp;
     uint32_t block_tokens;
-    double hbm_block_bytes;          /* on all ranks of the instance together: what a copy to or from HBM moves per block when
-                                        replicas are stored once is lower_block_bytes */
-    double lower_block_bytes;        /* distinct bytes of a block below HBM, before a tier's own format */
-    uint64_t hbm_blocks;             /* an instance's capacity */
+    double hbm_block_bytes;   /* on all ranks of the instance together: what a copy to or from HBM moves per block when
+                                 replicas are stored once is lower_block_bytes */
+    double lower_block_bytes; /* distinct bytes of a block below HBM, before a tier's own format */
+    uint64_t hbm_blocks;      /* an instance's capacity */
     const struct connector_profile *connector; /* NULL: no software cost */
-    bool prefix;                     /* semantics */
+    bool prefix;                               /* semantics */
     uint64_t seed;
-    struct sink *sink;               /* transfer records; NULL: none */
+    struct sink *sink; /* transfer records; NULL: none */
     bool record_transfers;
-    /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier t is
-     * answerable for (they sum to it): sources finish in some order, each owns the time since the one before. */
+    /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier
+     * t is answerable for (they sum to it): sources finish in some order, each owns the time since the one before. */
     void (*on_loaded)(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now);
     /* HBM blocks that were leaving are free now; something that could not be had may be had. */
     void (*on_space)(void *self, uint32_t instance, sim_time now);
@@ -64,57 +63,71 @@ void hierarchy_finish(struct hierarchy *hierarchy, sim_time now, struct sink *si
 /* Slow audit of every tier and every byte; for tests. */
 void hierarchy_audit(const struct hierarchy *hierarchy);
 
-/* The blocks of one live request in its instance's HBM. `slots` are those with identity, in prompt order: blocks 0..count-1,
- * SLOT_NONE where the request keeps a private copy because the id is there already. Owned by the caller, which gives room for
- * `room` slots; zeroed before first use. */
+/* The blocks of one live request in its instance's HBM. `slots` are those with identity, in prompt order: blocks
+ * 0..count-1, SLOT_NONE where the request keeps a private copy because the id is there already. Owned by the caller,
+ * which gives room for `room` slots; zeroed before first use. */
 struct kv {
     uint32_t *slots;
     uint32_t room, count;
-    uint64_t anonymous;        /* taken blocks without identity, private copies included */
-    uint32_t swapped;          /* blocks that are out in swap_tier */
+    uint64_t anonymous; /* taken blocks without identity, private copies included */
+    uint32_t swapped;   /* blocks that are out in swap_tier */
     uint8_t swap_tier;
+    uint64_t wait; /* the hierarchy's own: what it waits for */
 };
 
 struct kv_lookup {
-    uint32_t hbm_blocks;                /* leading ids resident in HBM */
-    uint32_t arriving_blocks;           /* ids after those that another request's load is bringing */
-    uint32_t lower_blocks;              /* ids after those that lower tiers hold, without a gap */
-    uint32_t tier_blocks[TIERS_MAX];    /* of lower_blocks, by tier; [0]: hbm_blocks + arriving_blocks */
+    uint32_t hbm_blocks;      /* leading ids resident in HBM */
+    uint32_t arriving_blocks; /* ids after those that another request's load is bringing */
+    uint32_t lower_blocks;    /* ids after those that can be fetched, without a gap: the fastest tier that holds the
+                                 next. Blocks that HBM holds behind the gap are among them: they cost no transfer,
+                                 and count for the tier that has them too, or for that of the block before */
+    uint32_t tier_blocks[TIERS_MAX]; /* of lower_blocks, by tier; [0]: hbm_blocks + arriving_blocks */
 };
 /* Looks, changes nothing. */
-void kv_lookup(const struct hierarchy *hierarchy, uint32_t instance, const uint64_t *ids, uint32_t count, struct kv_lookup *out);
+void kv_lookup(const struct hierarchy *hierarchy, uint32_t instance, const uint64_t *ids, uint32_t count,
+               struct kv_lookup *out);
 
 /* What a kv_begin call knows of its blocks beside their ids. */
 struct kv_identity {
     const uint64_t *ids;
-    const int64_t *next_use;   /* per block or NULL */
-    uint32_t shared_blocks;    /* leading blocks that are system prompt, tools, documents: category */
+    const int64_t *next_use; /* per block or NULL */
+    uint32_t count;          /* ids there are; ghost lists are told of those that are not found. 0: they are not told */
+    uint64_t owner;          /* session */
+    uint32_t shared_blocks;  /* leading blocks that are system prompt, tools, documents: category */
     uint32_t tenant;
     uint8_t priority;
     int64_t duration_ns;
 };
 enum kv_result { KV_READY, KV_LOADING, KV_FULL };
-/* Holds the first `hbm` resident blocks (touching them), joins `arriving` ones, and loads the `fetch` blocks after them. READY: nothing
- * to wait for. LOADING: on_loaded(tag) follows. FULL: HBM has not enough blocks now; nothing is held. The numbers are
- * those of a kv_lookup made at the same time, or less. Lower tiers' copies are touched as the policy of each sees it. */
-enum kv_result kv_begin(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity, uint32_t hbm,
-                        uint32_t arriving, uint32_t fetch, uint64_t tag, sim_time now);
+/* Holds the first `hbm` resident blocks (touching them), joins `arriving` ones, and loads the `fetch` blocks after
+ * them. READY: nothing to wait for. LOADING: on_loaded(tag) follows. FULL: HBM has not enough blocks now; nothing is
+ * held. The numbers are those of a kv_lookup made at the same time, or less. Lower tiers' copies are touched as the
+ * policy of each sees it. */
+enum kv_result kv_begin(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv,
+                        const struct kv_identity *identity, uint32_t hbm, uint32_t arriving, uint32_t fetch,
+                        uint64_t tag, sim_time now);
 /* Takes `blocks` more blocks for tokens about to be computed. false: not to be had now. */
 bool kv_extend(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t blocks, sim_time now);
 /* Gives back `blocks` of the taken ones. */
 void kv_shrink(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t blocks, sim_time now);
-/* Blocks kv->count .. kv->count+blocks-1 have been computed: each taken block gets its identity (or stays a private copy when the id is
- * there already). Tiers that write at fill begin their copies. */
-void kv_publish(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity, uint32_t blocks,
-                sim_time now);
+/* Blocks kv->count .. kv->count+blocks-1 have been computed: each taken block gets its identity (or stays a private
+ * copy when the id is there already). Tiers that write at fill begin their copies. */
+void kv_publish(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+                uint32_t blocks, sim_time now);
 /* The request has ended: tiers that write at completion begin their copies, all blocks are let go. */
-void kv_end(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity, sim_time now);
-/* Preempted for recompute: all blocks are let go, nothing is written. */
+void kv_end(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+            sim_time now);
+/* Preempted for recompute, or given up: all blocks are let go, nothing is written. While they load: what is not on its
+ * way yet and nobody else waits for is not loaded, and on_loaded does not follow. Blocks that are swapped out are let
+ * go too, but not before on_swapped. */
 void kv_drop(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, sim_time now);
-/* Preempted by swap: copies every block to the next tier with room (on_swapped when done, and the HBM blocks are free). false: no room
- * below; drop instead. swap_in takes HBM blocks again (false: none) and copies back. */
+/* Preempted by swap: copies every block to the next tier with room (on_swapped when done, and the HBM blocks are free).
+ * false: no room below; drop instead. swap_in takes HBM blocks again (false: none) and copies back. */
 bool kv_swap_out(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now);
 bool kv_swap_in(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now);
+
+/* The instance waits for HBM blocks: on_space follows when a copy out of its HBM ends. */
+void kv_want(struct hierarchy *hierarchy, uint32_t instance);
 
 /* For policies: bytes queued ahead on the path from tier to HBM; predicted seconds to fetch so many blocks from it. */
 uint64_t kv_queued_bytes(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier);

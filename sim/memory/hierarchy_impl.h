@@ -4,21 +4,39 @@
 
 #include "sim/memory/hierarchy.h"
 
-enum { UNIT_NAME_MAX = 48, NO_TRANSFER = UINT32_MAX, NO_WAIT = UINT32_MAX };
+enum { UNIT_NAME_MAX = 48, NO_TRANSFER = UINT32_MAX, NO_WAIT = UINT32_MAX, NO_LEVEL = UINT32_MAX };
 
-/* One tier: its units, one an instance, a node or the pod. */
+/* What a tier's own blocks do not keep, since its policy did not ask for it, and that of a tier further down needs. */
+struct facts {
+    int64_t next_use, duration_ns;
+    uint64_t owner;
+    uint32_t depth;
+    uint8_t category;
+};
+
+/* One tier of a scope: an instance's, a node's or the pod's. */
+struct bank {
+    struct hierarchy *h;
+    struct tier *tier;
+    struct facts *facts; /* by slot; NULL: the tier's blocks hold all that is needed */
+    uint32_t level, first_instance;
+    uint32_t evicting;              /* the transfer that collects what it evicts now, or NO_TRANSFER */
+    uint64_t slots, buffered_bytes; /* buffered: evicted further up, their old slots free, and not landed here yet */
+    uint64_t written_bytes, read_bytes, skipped_blocks, dropped_blocks;
+    char name[UNIT_NAME_MAX];
+};
+
+/* One tier of the scenario: its units. */
 struct level {
     const struct tier_options *options;
-    struct tier **units;
-    struct unit_totals *totals;
+    struct bank *units;
     uint32_t unit_count, per_unit; /* instances that share a unit */
-    double block_bytes;
-    uint32_t write_from;           /* level; UINT32_MAX: nothing is written here */
-};
-struct unit_totals {
-    char name[UNIT_NAME_MAX];
-    uint64_t written_bytes, read_bytes, skipped_blocks;
-    uint32_t first_instance;       /* stands for the unit where a copy has no instance of its own */
+    uint64_t block_bytes;
+    uint32_t write_from;    /* level; NO_LEVEL: nothing is written here */
+    uint32_t evicts_to;     /* level that takes what this one evicts, or NO_LEVEL */
+    unsigned needs;         /* of its policy */
+    bool knows_misses;      /* its policy keeps ghost lists */
+    bool stages[TIERS_MAX]; /* levels that reads from here to HBM pass through and stay in */
 };
 
 /* The hops of one instance between two levels. */
@@ -29,25 +47,25 @@ struct route {
 
 enum transfer_kind { TRANSFER_LOAD, TRANSFER_STORE, TRANSFER_EVICT, TRANSFER_SWAP_OUT, TRANSFER_SWAP_IN };
 
-/* A copy of blocks under way. Slots are kept with it: source[i] -> target[i]. */
+/* A copy of blocks under way. source[i] -> target[i]: a LOAD's and a STORE's source is pinned; an EVICT's has left its
+ * slot, or is leaving it (HBM). Targets are arriving; one of their references is the transfer's. */
 struct transfer {
     enum transfer_kind kind;
     bool live;
-    uint32_t instance, from, to;   /* levels */
+    uint32_t instance, from, to; /* levels */
     uint32_t count, room;
-    uint32_t *source, *target;     /* LOAD, STORE, EVICT; a demotion has no source any more */
-    uint32_t waits;                /* LOAD: chain of links to waits */
-    uint64_t tag;                  /* SWAP: the request */
-    uint32_t held;                 /* SWAP_OUT: HBM slots in `source` that it holds */
-    uint64_t anonymous;            /* SWAP_OUT: and blocks without identity */
-    uint64_t bytes;
+    uint32_t *source, *target; /* LOAD, STORE, EVICT */
+    uint32_t waits;            /* LOAD: chain of links to waits */
+    uint64_t flow, tag;        /* tag: SWAP: the request */
+    uint32_t held;             /* SWAP_OUT: HBM slots in `source` that it holds */
+    uint64_t anonymous;        /* SWAP_OUT: and blocks without identity */
     sim_time submitted;
     uint32_t next_free;
 };
 
 /* A request that waits for one or more loads. */
 struct wait {
-    uint32_t instance, pending, next_free;
+    uint32_t instance, pending, generation, next_free;
     uint64_t tag;
     sim_time last;
     int64_t tier_ns[TIERS_MAX];
@@ -62,8 +80,7 @@ struct hierarchy {
     struct network *network;
     uint32_t level_count;
     struct level levels[TIERS_MAX];
-    struct route *routes;          /* [instance][from][to] */
-    struct list *stages;           /* [from level]: const char * tiers that reads to HBM pass through */
+    struct route *routes; /* [instance][from][to] */
     char (*link_names)[2][UNIT_NAME_MAX];
     struct transfer *transfers;
     uint32_t transfer_room, transfer_free, transfer_live;
@@ -71,44 +88,77 @@ struct hierarchy {
     uint32_t wait_room, wait_free, wait_live;
     struct wait_link *wait_links;
     uint32_t link_room, link_free;
-    uint32_t **arriving;           /* [instance][hbm slot]: its load, + 1 */
-    bool *hungry;                  /* [instance]: blocks were asked for and not to be had */
-    uint32_t *evicting;            /* [level][instance]: the transfer that collects what is evicted now, or NO_TRANSFER */
-    bool evictions_open;
+    uint32_t **arriving;   /* [instance][hbm slot]: its load, + 1 */
+    bool *hungry;          /* [instance]: blocks were asked for and not to be had, and none since */
+    uint32_t acting;       /* the instance on whose account things happen now */
+    struct bank **evicted; /* units whose evictions wait to be started */
+    uint32_t evicted_count;
+    uint64_t started_bytes, landed_bytes, cut_bytes;
+    /* Scratch, as long as the longest prompt. */
+    uint64_t *ids;
+    uint32_t *slots, *levels_of;
+    uint32_t scratch_room;
     uint32_t timer_source;
     bool has_timers;
 };
 
-static inline struct tier *level_tier(const struct hierarchy *h, uint32_t level, uint32_t instance) {
-    return h->levels[level].units[instance / h->levels[level].per_unit];
+static inline struct bank *level_bank(const struct hierarchy *h, uint32_t level, uint32_t instance) {
+    return &h->levels[level].units[instance / h->levels[level].per_unit];
 }
-static inline struct unit_totals *level_totals(const struct hierarchy *h, uint32_t level, uint32_t instance) {
-    return &h->levels[level].totals[instance / h->levels[level].per_unit];
+static inline struct tier *level_tier(const struct hierarchy *h, uint32_t level, uint32_t instance) {
+    return level_bank(h, level, instance)->tier;
 }
 static inline struct route *route_of(const struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to) {
-    return &h->routes[(instance * h->level_count + from) * h->level_count + to];
+    return &h->routes[((size_t)instance * h->level_count + from) * h->level_count + to];
 }
 
+/* hierarchy.c */
+void scratch_reserve(struct hierarchy *h, uint32_t blocks);
+/* After anything that may have changed when the policies of the acting instance's tiers want to be woken. */
+void timers_update(struct hierarchy *h);
+
+/* hierarchy_routes.c */
+void routes_create(struct hierarchy *h);
+
 /* transfer.c */
-uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t instance, uint32_t from, uint32_t to, sim_time now);
+uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t instance, uint32_t from, uint32_t to,
+                       sim_time now);
 void transfer_add(struct hierarchy *h, uint32_t transfer, uint32_t source, uint32_t target);
-/* Starts it with what was added, or drops it when nothing was. */
-void transfer_start(struct hierarchy *h, uint32_t transfer, sim_time now);
-void transfer_start_blocks(struct hierarchy *h, uint32_t transfer, uint32_t blocks, sim_time now);
+/* Starts it with `blocks` blocks (SWAP), or with those that were added. */
+void transfer_start(struct hierarchy *h, uint32_t transfer, uint32_t blocks);
 void transfer_done(void *self, uint64_t tag, sim_time now);
+/* Seconds of software and codec before a copy's first byte. */
+double transfer_software_s(const struct hierarchy *h, uint32_t from, uint32_t to, uint64_t blocks);
+/* Nobody holds its last blocks any more but itself: those that are not on their way will not come. */
+void transfer_cut(struct hierarchy *h, uint32_t transfer, sim_time now);
+
+/* wait.c */
 uint32_t wait_open(struct hierarchy *h, uint32_t instance, uint64_t tag, sim_time now);
+/* A name for it that is never another's. */
+uint64_t wait_name(const struct hierarchy *h, uint32_t wait);
+/* The wait of that name, or NO_WAIT when it is over. */
+uint32_t wait_named(const struct hierarchy *h, uint64_t name);
 void wait_for(struct hierarchy *h, uint32_t wait, uint32_t transfer);
+/* No longer waits for it. Returns whether it did. */
+bool wait_leave(struct hierarchy *h, uint32_t wait, uint32_t transfer);
+void wait_close(struct hierarchy *h, uint32_t wait);
+/* The load that `links` waited for has landed, from `level`. */
+void waits_wake(struct hierarchy *h, uint32_t links, uint32_t level, sim_time now);
 
 /* offload.c */
+/* What `unit` knows of the block in `slot`, for a tier that takes a copy. */
+struct block_new block_describe(const struct bank *unit, uint32_t slot, uint32_t parent);
+/* Keeps what `unit` is to know of a block beyond what its tier keeps. */
+void facts_keep(struct bank *unit, uint32_t slot, const struct block_new *block);
 /* Copies those of `count` blocks of level `from` that level `to` lacks. SLOT_NONE entries are skipped. */
-void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots, uint32_t count, sim_time now);
+void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots, uint32_t count,
+             sim_time now);
 /* Every level that is written from `from` under `rule`. */
-void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum write_rule rule, const uint32_t *slots, uint32_t count, sim_time now);
+void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum write_rule rule, const uint32_t *slots,
+                 uint32_t count, sim_time now);
+/* The hook of every tier: where a victim goes. `self`: its unit. */
 bool victim_leaves(void *self, struct tier *tier, uint32_t slot, sim_time now);
 /* Starts the copies of what was evicted since the last call. */
-void evictions_start(struct hierarchy *h, sim_time now);
-
-/* hierarchy.c */
-void timers_update(struct hierarchy *h);
+void evictions_start(struct hierarchy *h);
 
 #endif

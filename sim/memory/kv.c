@@ -1,122 +1,268 @@
-/* The blocks of live requests in HBM: look-up, onboarding, filling, letting go. */
+/* The blocks of live requests in HBM: onboarding, filling, letting go, swapping. */
 #include "sim/memory/hierarchy_impl.h"
 
-/* The fastest level below HBM that holds `id`, with its slot; 0: none. */
-static uint32_t holder(const struct hierarchy *h, uint32_t instance, uint64_t id, uint32_t *slot) {
-    for (uint32_t level = 1; level < h->level_count; level++) {
-        const struct tier *tier = level_tier(h, level, instance);
-        *slot = tier_find(tier, id);
-        if (*slot != SLOT_NONE && tier_state(tier, *slot) == SLOT_RESIDENT) return level;
-    }
-    return 0;
+static int64_t next_use(const struct kv_identity *identity, uint32_t i) {
+    return identity->next_use ? identity->next_use[i] : INT64_MAX;
 }
 
-void kv_lookup(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count, struct kv_lookup *out) {
-    const struct tier *hbm = level_tier(h, 0, instance);
-    *out = (struct kv_lookup){.hbm_blocks = tier_match(hbm, ids, count, NULL)};
-    uint32_t at = out->hbm_blocks;
-    for (; at < count; at++) {
-        uint32_t slot = tier_find(hbm, ids[at]);
-        if (slot == SLOT_NONE || tier_state(hbm, slot) != SLOT_ARRIVING) break;
-        out->arriving_blocks++;
-    }
-    out->tier_blocks[0] = at;
-    for (; h->level_count > 1 && at < count; at++) {
-        uint32_t slot, level = holder(h, instance, ids[at], &slot);
-        /* A block that HBM holds behind a gap would be there twice: the run ends. */
-        if (level == 0 || tier_find(hbm, ids[at]) != SLOT_NONE) break;
-        out->tier_blocks[level]++;
-        out->lower_blocks++;
+/* Categories as the workload has them: shared text, and a conversation's own. */
+enum { CATEGORY_SHARED = 1, CATEGORY_OWN = 4 };
+
+static struct block_new describe(const struct hierarchy *h, const struct kv_identity *identity, uint32_t i,
+                                 uint32_t parent) {
+    return (struct block_new){.id = identity->ids[i],
+                              .next_use = next_use(identity, i),
+                              .duration_ns = identity->duration_ns,
+                              .owner = identity->owner,
+                              .parent = parent,
+                              .depth = i,
+                              .tokens = h->setup.block_tokens,
+                              .tenant = identity->tenant,
+                              .priority = identity->priority,
+                              .category = i < identity->shared_blocks ? CATEGORY_SHARED : CATEGORY_OWN};
+}
+
+static void keep_facts(struct hierarchy *h, struct bank *hbm, const struct kv_identity *identity, uint32_t first,
+                       uint32_t count, const uint32_t *slots) {
+    for (uint32_t i = 0; hbm->facts && i < count; i++) {
+        struct block_new block = describe(h, identity, first + i, SLOT_NONE);
+        facts_keep(hbm, slots[i], &block);
     }
 }
 
-/* The request's hits keep their place in tiers that copy everything, as vLLM's offloading manager has it. */
-static void touch_copies(struct hierarchy *h, uint32_t instance, const struct kv_identity *identity, uint32_t count, sim_time now) {
+/* Enters blocks first .. first+count-1 into HBM out of taken slots; those that are there already are passed over.
+ * Returns the number entered. */
+static uint32_t enter_blocks(struct hierarchy *h, struct bank *hbm, const struct kv_identity *identity, uint32_t first,
+                             uint32_t count, uint32_t parent, enum slot_state state, uint32_t *slots, sim_time now) {
+    uint32_t entered = 0;
+    for (uint32_t i = 0; i < count;) {
+        /* The shared blocks are of one category, the rest of another. */
+        uint32_t at = first + i, end = at < identity->shared_blocks && identity->shared_blocks < first + count
+                                           ? identity->shared_blocks
+                                           : first + count;
+        struct block_new block = describe(h, identity, at, parent);
+        entered +=
+            tier_insert_all(hbm->tier, &block, identity->ids + at, identity->next_use ? identity->next_use + at : NULL,
+                            end - at, state, slots + i, now);
+        i = end - first;
+        parent = slots[i - 1] != SLOT_NONE ? slots[i - 1] : tier_find(hbm->tier, identity->ids[end - 1]);
+    }
+    keep_facts(h, hbm, identity, first, count, slots);
+    return entered;
+}
+
+static void touch(struct bank *unit, uint32_t slot, int64_t next, sim_time now) {
+    if (unit->facts)
+        unit->facts[slot].next_use = next;
+    tier_touch(unit->tier, slot, next, now);
+}
+
+/* The request's hits keep their place in tiers that hold all that HBM holds, as vLLM's offloading manager has it. Tail
+ * first: the front stays longest. */
+static void touch_copies(struct hierarchy *h, uint32_t instance, const struct kv_identity *identity, uint32_t count,
+                         sim_time now) {
+    scratch_reserve(h, count);
     for (uint32_t level = 1; level < h->level_count; level++) {
-        if (h->levels[level].options->write != WRITE_FILL && h->levels[level].options->write != WRITE_COMPLETION) continue;
-        struct tier *tier = level_tier(h, level, instance);
-        for (uint32_t i = count; i-- > 0;) {
-            uint32_t slot = tier_find(tier, identity->ids[i]);
+        const struct tier_options *options = h->levels[level].options;
+        if (h->levels[level].write_from != 0 || options->write == WRITE_EVICTION)
+            continue;
+        struct bank *unit = level_bank(h, level, instance);
+        tier_find_all(unit->tier, identity->ids, count, h->slots);
+        for (uint32_t i = count; i-- > 0;)
+            if (h->slots[i] != SLOT_NONE && tier_state(unit->tier, h->slots[i]) == SLOT_RESIDENT)
+                touch(unit, h->slots[i], next_use(identity, i), now);
+    }
+}
+
+/* Holds and touches the request's hits in HBM, and touches what tiers below have of them. */
+static void use_hits(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+                     uint32_t count, sim_time now) {
+    struct bank *hbm = level_bank(h, 0, instance);
+    struct block_use use = {
+        .owner = identity->owner, .duration_ns = identity->duration_ns, .priority = identity->priority};
+    tier_use_all(hbm->tier, kv->slots, count, &use, identity->next_use, now);
+    keep_facts(h, hbm, identity, 0, count, kv->slots);
+    if (h->level_count > 1 && count > 0)
+        touch_copies(h, instance, identity, count, now);
+}
+
+/* Ghost lists of HBM's policy hear of blocks that will be computed. */
+static void tell_misses(struct hierarchy *h, uint32_t instance, const struct kv_identity *identity, uint32_t first,
+                        sim_time now) {
+    struct bank *hbm = level_bank(h, 0, instance);
+    for (uint32_t i = first; h->levels[0].knows_misses && i < identity->count; i++)
+        if (tier_find(hbm->tier, identity->ids[i]) == SLOT_NONE)
+            tier_missed(hbm->tier, identity->ids[i], now);
+}
+
+/* What a kv_begin is about to do. Blocks held..count-1 are to be fetched; those that HBM has behind the gap are only
+ * held. */
+struct onboarding {
+    const struct kv_identity *identity;
+    uint32_t instance, hits, held, count;
+    uint32_t missing; /* blocks that must be loaded */
+    uint32_t idle;    /* found in HBM and held by nobody: about to be no victims any more */
+    bool waits;       /* for blocks that are arriving, or are loaded */
+};
+
+static void survey(const struct hierarchy *h, struct kv *kv, struct onboarding *plan) {
+    const struct tier *hbm = level_tier(h, 0, plan->instance);
+    const uint64_t *ids = plan->identity->ids;
+    MUST(tier_match(hbm, ids, plan->hits, kv->slots) == plan->hits);
+    tier_find_all(hbm, ids + plan->hits, plan->count - plan->hits, kv->slots + plan->hits);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        if (kv->slots[i] == SLOT_NONE) {
+            MUST(i >= plan->held);
+            plan->missing++;
+        } else {
+            plan->idle += tier_block(hbm, kv->slots[i])->refs == 0;
+            plan->waits |= tier_state(hbm, kv->slots[i]) == SLOT_ARRIVING;
+        }
+    }
+    plan->waits |= plan->missing > 0;
+}
+
+/* Pins the sources of what is missing, before room is made: making room evicts, down to where they are. */
+static void pin_sources(struct hierarchy *h, const struct kv *kv, const struct onboarding *plan, sim_time now) {
+    scratch_reserve(h, plan->count);
+    for (uint32_t i = plan->held; i < plan->count; i++) {
+        if (kv->slots[i] != SLOT_NONE)
+            continue;
+        uint32_t level = 1, slot = SLOT_NONE;
+        for (; level < h->level_count; level++) {
+            const struct tier *tier = level_tier(h, level, plan->instance);
+            slot = tier_find(tier, plan->identity->ids[i]);
             if (slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT)
-                tier_touch(tier, slot, identity->next_use ? identity->next_use[i] : INT64_MAX, now);
+                break;
         }
+        MUST(level < h->level_count);
+        h->levels_of[i] = level;
+        h->slots[i] = slot;
+        tier_pin(level_tier(h, level, plan->instance), slot, true, now);
     }
 }
 
-static struct block_new describe(const struct hierarchy *h, const struct kv_identity *identity, uint32_t i, uint32_t parent) {
-    return (struct block_new){.id = identity->ids[i], .next_use = identity->next_use ? identity->next_use[i] : INT64_MAX,
-                              .duration_ns = identity->duration_ns, .parent = parent, .depth = i, .tokens = h->setup.block_tokens,
-                              .tenant = identity->tenant, .priority = identity->priority,
-                              .category = i < identity->shared_blocks ? 1 : 4};
+static void unpin_sources(struct hierarchy *h, const struct kv *kv, const struct onboarding *plan, sim_time now) {
+    for (uint32_t i = plan->held; i < plan->count; i++)
+        if (kv->slots[i] == SLOT_NONE)
+            tier_pin(level_tier(h, h->levels_of[i], plan->instance), h->slots[i], false, now);
 }
 
-/* Starts the loads of blocks first .. first+fetch-1, one transfer a source level. HBM blocks for them are taken. */
-static void start_loads(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity, uint32_t first, uint32_t fetch,
-                        uint32_t wait, sim_time now) {
-    struct tier *hbm = level_tier(h, 0, instance);
-    uint32_t transfers[TIERS_MAX];
-    for (uint32_t level = 0; level < h->level_count; level++) transfers[level] = NO_TRANSFER;
-    for (uint32_t i = first; i < first + fetch; i++) {
-        uint32_t slot, level = holder(h, instance, identity->ids[i], &slot);
-        MUST(level > 0);
-        struct tier *tier = level_tier(h, level, instance);
-        tier_touch(tier, slot, identity->next_use ? identity->next_use[i] : INT64_MAX, now);
-        tier_pin(tier, slot, true, now);
-        struct block_new new = describe(h, identity, i, i > 0 ? kv->slots[i - 1] : SLOT_NONE);
-        kv->slots[i] = tier_insert(hbm, &new, SLOT_ARRIVING, now);
-        if (transfers[level] == NO_TRANSFER) {
-            transfers[level] = transfer_open(h, TRANSFER_LOAD, instance, level, 0, now);
-            wait_for(h, wait, transfers[level]);
+/* Holds what HBM has and takes room for the rest. false: not to be had now, and nothing is held. */
+static bool secure(struct hierarchy *h, struct kv *kv, const struct onboarding *plan, sim_time now) {
+    struct tier *hbm = level_tier(h, 0, plan->instance);
+    if (plan->missing > 0 && tier_available(hbm) < plan->idle + (uint64_t)plan->missing)
+        return false;
+    tier_hold_all(hbm, kv->slots, plan->count, now);
+    if (plan->missing == 0)
+        return true;
+    pin_sources(h, kv, plan, now);
+    for (uint32_t i = plan->held; h->levels[0].knows_misses && i < plan->count; i++)
+        if (kv->slots[i] == SLOT_NONE)
+            tier_missed(hbm, plan->identity->ids[i], now);
+    if (tier_take(hbm, plan->missing, now))
+        return true;
+    unpin_sources(h, kv, plan, now);
+    tier_release_all(hbm, kv->slots, plan->count, now);
+    return false;
+}
+
+/* Enters what is missing as arriving, and starts its loads: one transfer a source level. */
+static void start_loads(struct hierarchy *h, struct kv *kv, const struct onboarding *plan, uint32_t wait,
+                        sim_time now) {
+    struct bank *hbm = level_bank(h, 0, plan->instance);
+    uint32_t transfers[TIERS_MAX], *arriving = h->arriving[plan->instance];
+    for (uint32_t level = 0; level < h->level_count; level++)
+        transfers[level] = NO_TRANSFER;
+    for (uint32_t i = plan->held; i < plan->count;) {
+        uint32_t end = i;
+        while (end < plan->count && kv->slots[end] == SLOT_NONE)
+            end++;
+        if (end > i)
+            MUST(enter_blocks(h, hbm, plan->identity, i, end - i, i > 0 ? kv->slots[i - 1] : SLOT_NONE, SLOT_ARRIVING,
+                              kv->slots + i, now) == end - i);
+        for (; i < end; i++) {
+            uint32_t level = h->levels_of[i];
+            touch(level_bank(h, level, plan->instance), h->slots[i], next_use(plan->identity, i), now);
+            if (transfers[level] == NO_TRANSFER)
+                transfers[level] = transfer_open(h, TRANSFER_LOAD, plan->instance, level, 0, now);
+            transfer_add(h, transfers[level], h->slots[i], kv->slots[i]);
+            arriving[kv->slots[i]] = transfers[level] + 1;
+            tier_hold(hbm->tier, kv->slots[i], now); /* the request's; the first reference is the transfer's */
         }
-        transfer_add(h, transfers[level], slot, kv->slots[i]);
-        h->arriving[instance][kv->slots[i]] = transfers[level] + 1;
+        i = end + 1;
     }
     for (uint32_t level = 1; level < h->level_count; level++)
-        if (transfers[level] != NO_TRANSFER) transfer_start(h, transfers[level], now);
+        if (transfers[level] != NO_TRANSFER) {
+            wait_for(h, wait, transfers[level]);
+            transfer_start(h, transfers[level], h->transfers[transfers[level]].count);
+        }
 }
 
-enum kv_result kv_begin(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity, uint32_t hbm_blocks, uint32_t arriving,
-                        uint32_t fetch, uint64_t tag, sim_time now) {
-    struct tier *hbm = level_tier(h, 0, instance);
-    MUST(kv->count == 0 && kv->anonymous == 0 && kv->room >= hbm_blocks + arriving + fetch);
-    uint32_t held = hbm_blocks + arriving, idle = 0;
-    MUST(tier_match(hbm, identity->ids, hbm_blocks, kv->slots) == hbm_blocks);
-    for (uint32_t i = 0; i < hbm_blocks; i++) idle += tier_block(hbm, kv->slots[i])->refs == 0;
-    /* Holding the hits takes them out of what can be had: know before touching anything. */
-    if (fetch > 0 && tier_available(hbm) < idle + (uint64_t)fetch) {
-        h->hungry[instance] = true;
-        return KV_FULL;
+static enum kv_result begin_loading(struct hierarchy *h, struct kv *kv, const struct onboarding *plan, uint64_t tag,
+                                    sim_time now) {
+    struct bank *hbm = level_bank(h, 0, plan->instance);
+    /* Behind the gap, those that are there are hits as well. */
+    for (uint32_t i = plan->held; i < plan->count; i++)
+        if (kv->slots[i] != SLOT_NONE && tier_state(hbm->tier, kv->slots[i]) == SLOT_RESIDENT)
+            touch(hbm, kv->slots[i], next_use(plan->identity, i), now);
+    if (!plan->waits)
+        return KV_READY;
+    uint32_t wait = wait_open(h, plan->instance, tag, now);
+    kv->wait = wait_name(h, wait);
+    for (uint32_t i = plan->hits; i < plan->count; i++) {
+        if (kv->slots[i] == SLOT_NONE || tier_state(hbm->tier, kv->slots[i]) != SLOT_ARRIVING)
+            continue;
+        MUST(h->arriving[plan->instance][kv->slots[i]] > 0);
+        wait_for(h, wait, h->arriving[plan->instance][kv->slots[i]] - 1);
     }
-    for (uint32_t i = hbm_blocks; i < held; i++) kv->slots[i] = tier_find(hbm, identity->ids[i]);
-    tier_hold_all(hbm, kv->slots, held, now);
-    if (fetch > 0 && !tier_take(hbm, fetch, now)) {
-        tier_release_all(hbm, kv->slots, held, now);
-        evictions_start(h, now);
-        h->hungry[instance] = true;
-        return KV_FULL;
-    }
-    evictions_start(h, now);
-    for (uint32_t i = 0; i < hbm_blocks; i++) tier_touch(hbm, kv->slots[i], identity->next_use ? identity->next_use[i] : INT64_MAX, now);
-    if (h->level_count > 1) touch_copies(h, instance, identity, hbm_blocks, now);
-    kv->count = held + fetch;
-    if (arriving + fetch == 0) return KV_READY;
-    uint32_t wait = wait_open(h, instance, tag, now);
-    for (uint32_t i = hbm_blocks; i < held; i++) {
-        MUST(h->arriving[instance][kv->slots[i]] > 0);
-        wait_for(h, wait, h->arriving[instance][kv->slots[i]] - 1);
-    }
-    start_loads(h, instance, kv, identity, held, fetch, wait, now);
-    timers_update(h);
+    if (plan->missing > 0)
+        start_loads(h, kv, plan, wait, now);
     return KV_LOADING;
 }
 
+enum kv_result kv_begin(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+                        uint32_t hits, uint32_t arriving, uint32_t fetch, uint64_t tag, sim_time now) {
+    struct tier *hbm = level_tier(h, 0, instance);
+    struct onboarding plan = {.identity = identity,
+                              .instance = instance,
+                              .hits = hits,
+                              .held = hits + arriving,
+                              .count = hits + arriving + fetch};
+    MUST(kv->count == 0 && kv->anonymous == 0 && kv->swapped == 0 && kv->room >= plan.count);
+    h->acting = instance;
+    enum kv_result result = KV_READY;
+    if (plan.count == hits) {
+        MUST(tier_match(hbm, identity->ids, hits, kv->slots) == hits);
+        use_hits(h, instance, kv, identity, hits, now);
+    } else {
+        survey(h, kv, &plan);
+        if (!secure(h, kv, &plan, now)) {
+            h->hungry[instance] = true;
+            evictions_start(h);
+            timers_update(h);
+            return KV_FULL;
+        }
+        /* Loads first: they read the scratch that touching copies writes. */
+        result = begin_loading(h, kv, &plan, tag, now);
+        use_hits(h, instance, kv, identity, hits, now);
+        tier_release_all(hbm, kv->slots, hits, now); /* held twice now */
+        h->hungry[instance] &= plan.missing == 0;
+        evictions_start(h);
+    }
+    tell_misses(h, instance, identity, plan.count, now);
+    kv->count = plan.count;
+    timers_update(h);
+    return result;
+}
+
 bool kv_extend(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t blocks, sim_time now) {
+    h->acting = instance;
     bool had = tier_take(level_tier(h, 0, instance), blocks, now);
-    evictions_start(h, now);
-    if (had)
-        kv->anonymous += blocks;
-    else
-        h->hungry[instance] = true;
+    evictions_start(h);
+    timers_update(h);
+    h->hungry[instance] = !had || (h->hungry[instance] && blocks == 0);
+    kv->anonymous += had ? blocks : 0;
     return had;
 }
 
@@ -127,28 +273,20 @@ void kv_shrink(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t b
     tier_give(level_tier(h, 0, instance), blocks);
 }
 
-void kv_publish(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity, uint32_t blocks, sim_time now) {
-    struct tier *hbm = level_tier(h, 0, instance);
+void kv_publish(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+                uint32_t blocks, sim_time now) {
+    struct bank *hbm = level_bank(h, 0, instance);
     uint32_t first = kv->count;
-    MUST(first + blocks <= kv->room);
-    for (uint32_t i = first; i < first + blocks; i++) {
-        kv->slots[i] = SLOT_NONE;
-        if (tier_find(hbm, identity->ids[i]) != SLOT_NONE) continue; /* somebody computed it at the same time */
-        MUST(kv->anonymous > 0);
-        uint32_t parent = i > 0 ? kv->slots[i - 1] : SLOT_NONE;
-        if (i > 0 && parent == SLOT_NONE) {
-            parent = tier_find(hbm, identity->ids[i - 1]);
-            if (parent != SLOT_NONE && tier_state(hbm, parent) != SLOT_RESIDENT) parent = SLOT_NONE;
-        }
-        struct block_new new = describe(h, identity, i, parent);
-        kv->slots[i] = tier_insert(hbm, &new, SLOT_RESIDENT, now);
-        kv->anonymous--;
-    }
+    MUST(first + blocks <= kv->room && blocks <= kv->anonymous);
+    h->acting = instance;
+    uint32_t parent = first > 0 ? kv->slots[first - 1] : SLOT_NONE;
+    if (first > 0 && parent == SLOT_NONE) /* a private copy: its twin is the parent */
+        parent = tier_find(hbm->tier, identity->ids[first - 1]);
+    kv->anonymous -= enter_blocks(h, hbm, identity, first, blocks, parent, SLOT_RESIDENT, kv->slots + first, now);
     kv->count = first + blocks;
-    if (h->level_count > 1) {
+    if (h->level_count > 1)
         offload_all(h, instance, 0, WRITE_FILL, kv->slots + first, blocks, now);
-        evictions_start(h, now);
-    }
+    evictions_start(h);
     timers_update(h);
 }
 
@@ -158,66 +296,89 @@ static void let_go(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_ti
     tier_give(hbm, kv->anonymous);
     kv->count = 0;
     kv->anonymous = 0;
-    timers_update(h);
+    kv->wait = 0;
 }
 
 void kv_end(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity, sim_time now) {
     (void)identity;
-    if (h->level_count > 1) {
+    MUST(wait_named(h, kv->wait) == NO_WAIT && kv->swapped == 0);
+    h->acting = instance;
+    if (h->level_count > 1)
         offload_all(h, instance, 0, WRITE_COMPLETION, kv->slots, kv->count, now);
-        evictions_start(h, now);
-    }
     let_go(h, instance, kv, now);
+    evictions_start(h);
+    timers_update(h);
 }
 
-void kv_drop(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_time now) { let_go(h, instance, kv, now); }
+/* Leaves the loads that the request waits for. Returns their number; they are in the scratch. */
+static uint32_t leave_loads(struct hierarchy *h, uint32_t instance, const struct kv *kv) {
+    uint32_t wait = wait_named(h, kv->wait), left = 0;
+    if (wait == NO_WAIT)
+        return 0;
+    scratch_reserve(h, kv->count);
+    for (uint32_t i = 0; i < kv->count; i++) {
+        uint32_t load = kv->slots[i] == SLOT_NONE ? 0 : h->arriving[instance][kv->slots[i]];
+        if (load > 0 && wait_leave(h, wait, load - 1))
+            h->slots[left++] = load - 1;
+    }
+    wait_close(h, wait);
+    return left;
+}
+
+void kv_drop(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_time now) {
+    h->acting = instance;
+    uint32_t loads = leave_loads(h, instance, kv);
+    let_go(h, instance, kv, now);
+    for (uint32_t i = 0; i < loads; i++)
+        transfer_cut(h, h->slots[i], now);
+    if (kv->swapped > 0)
+        tier_give(level_tier(h, kv->swap_tier, instance), kv->swapped);
+    kv->swapped = 0;
+    evictions_start(h);
+    timers_update(h);
+}
 
 bool kv_swap_out(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now) {
+    MUST(wait_named(h, kv->wait) == NO_WAIT && kv->swapped == 0);
+    h->acting = instance;
     uint64_t blocks = kv->anonymous;
-    for (uint32_t i = 0; i < kv->count; i++) blocks += kv->slots[i] != SLOT_NONE;
-    for (uint32_t level = 1; level < h->level_count; level++) {
-        if (route_of(h, instance, 0, level)->count == 0 || !tier_take(level_tier(h, level, instance), blocks, now)) continue;
-        evictions_start(h, now);
+    for (uint32_t i = 0; i < kv->count; i++)
+        blocks += kv->slots[i] != SLOT_NONE;
+    bool out = false;
+    for (uint32_t level = 1; !out && blocks > 0 && level < h->level_count; level++) {
+        if (route_of(h, instance, 0, level)->count == 0 || !tier_take(level_tier(h, level, instance), blocks, now))
+            continue;
         uint32_t id = transfer_open(h, TRANSFER_SWAP_OUT, instance, 0, level, now);
         for (uint32_t i = 0; i < kv->count; i++)
-            if (kv->slots[i] != SLOT_NONE) transfer_add(h, id, kv->slots[i], SLOT_NONE);
+            if (kv->slots[i] != SLOT_NONE)
+                transfer_add(h, id, kv->slots[i], SLOT_NONE);
         struct transfer *transfer = &h->transfers[id];
         transfer->held = transfer->count;
         transfer->anonymous = kv->anonymous;
         transfer->tag = tag;
-        *kv = (struct kv){.slots = kv->slots, .room = kv->room, .swapped = (uint32_t)blocks, .swap_tier = (uint8_t)level};
+        *kv =
+            (struct kv){.slots = kv->slots, .room = kv->room, .swapped = (uint32_t)blocks, .swap_tier = (uint8_t)level};
         h->hungry[instance] = true;
-        transfer_start_blocks(h, id, (uint32_t)blocks, now);
-        return true;
+        transfer_start(h, id, (uint32_t)blocks);
+        out = true;
     }
-    evictions_start(h, now);
-    return false;
+    evictions_start(h);
+    timers_update(h);
+    return out;
 }
 
 bool kv_swap_in(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now) {
     uint32_t blocks = kv->swapped;
-    if (!kv_extend(h, instance, kv, blocks, now)) return false;
+    MUST(blocks > 0);
+    if (!kv_extend(h, instance, kv, blocks, now))
+        return false;
     uint32_t id = transfer_open(h, TRANSFER_SWAP_IN, instance, kv->swap_tier, 0, now);
     h->transfers[id].tag = tag;
     kv->swapped = 0;
-    transfer_start_blocks(h, id, blocks, now);
+    transfer_start(h, id, blocks);
     return true;
 }
 
-uint64_t kv_queued_bytes(const struct hierarchy *h, uint32_t instance, uint32_t tier) {
-    const struct route *route = route_of(h, instance, tier, 0);
-    uint64_t most = 0;
-    for (uint32_t i = 0; i < route->count; i++) {
-        uint64_t queued = network_queued_bytes(h->network, route->hops[i].link, route->hops[i].direction);
-        if (queued > most) most = queued;
-    }
-    return most;
-}
-
-double kv_predict_fetch_s(const struct hierarchy *h, uint32_t instance, uint32_t tier, uint32_t blocks) {
-    const struct route *route = route_of(h, instance, tier, 0);
-    uint64_t bytes = (uint64_t)(h->levels[tier].block_bytes * blocks + 0.5);
-    sim_time now = engine_now(h->setup.engine);
-    double software_s = h->setup.connector ? h->setup.connector->load_s.value + h->setup.connector->load_per_token_s.value * blocks * h->setup.block_tokens : 0;
-    return software_s + (double)(network_predict(h->network, route->hops, route->count, bytes, blocks) - now) * 1e-9;
+void kv_want(struct hierarchy *h, uint32_t instance) {
+    h->hungry[instance] = true;
 }

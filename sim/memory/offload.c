@@ -1,87 +1,178 @@
 /* Copies downwards: at fill, at completion, on eviction. */
 #include "sim/memory/hierarchy_impl.h"
 
-static struct block_new copy_of(const struct hierarchy *h, const struct block_info *block, uint32_t parent) {
-    return (struct block_new){.id = block->id, .next_use = block->next_use, .duration_ns = block->duration_ns, .parent = parent,
-                              .tokens = h->setup.block_tokens, .tenant = block->tenant, .category = block->category, .priority = block->priority};
+struct block_new block_describe(const struct bank *unit, uint32_t slot, uint32_t parent) {
+    const struct block_info *block = tier_block(unit->tier, slot);
+    unsigned kept = unit->h->levels[unit->level].needs;
+    const struct facts *facts = unit->facts ? &unit->facts[slot] : NULL;
+    struct block_new out = {.id = block->id,
+                            .next_use = block->next_use,
+                            .duration_ns = block->duration_ns,
+                            .owner = block->owner,
+                            .parent = parent,
+                            .depth = block->depth,
+                            .tokens = unit->h->setup.block_tokens,
+                            .tenant = block->tenant,
+                            .category = block->category,
+                            .priority = block->priority};
+    if (!facts)
+        return out;
+    if (!(kept & NEED_FUTURE))
+        out.next_use = facts->next_use;
+    if (!(kept & NEED_TIME))
+        out.duration_ns = facts->duration_ns;
+    if (!(kept & NEED_SESSION))
+        out.owner = facts->owner;
+    if (!(kept & (NEED_TREE | NEED_LENGTH)))
+        out.depth = facts->depth;
+    if (!(kept & NEED_CATEGORY))
+        out.category = facts->category;
+    return out;
 }
 
-void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots, uint32_t count, sim_time now) {
-    struct tier *source = level_tier(h, from, instance), *target = level_tier(h, to, instance);
-    uint32_t transfer = NO_TRANSFER, parent = SLOT_NONE;
-    for (uint32_t i = 0; i < count; i++) {
-        if (slots[i] == SLOT_NONE) {
+void facts_keep(struct bank *unit, uint32_t slot, const struct block_new *block) {
+    if (unit->facts && slot != SLOT_NONE)
+        unit->facts[slot] = (struct facts){.next_use = block->next_use,
+                                           .duration_ns = block->duration_ns,
+                                           .owner = block->owner,
+                                           .depth = block->depth,
+                                           .category = block->category};
+}
+
+/* As many of `want` slots as can be had. */
+static uint32_t take_some(struct tier *tier, uint32_t want, sim_time now) {
+    while (want > 0 && !tier_take(tier, want, now)) {
+        uint64_t available = tier_available(tier);
+        want = available < want ? (uint32_t)available : want / 2;
+    }
+    return want;
+}
+
+/* What an offload has found out of its blocks, in the hierarchy's scratch: ids, and where they are in the target. */
+struct batch {
+    const uint32_t *slots;
+    uint32_t count, missing;
+};
+
+/* Pins what the target lacks, and holds what it has: neither may go while room is made. */
+static void secure(struct hierarchy *h, struct bank *source, struct bank *target, struct batch *batch, sim_time now) {
+    for (uint32_t i = 0; i < batch->count; i++)
+        h->ids[i] = tier_block(source->tier, batch->slots[i])->id;
+    tier_find_all(target->tier, h->ids, batch->count, h->slots);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (h->slots[i] != SLOT_NONE) {
+            tier_hold(target->tier, h->slots[i], now);
+            continue;
+        }
+        tier_pin(source->tier, batch->slots[i], true, now);
+        if (h->levels[target->level].knows_misses)
+            tier_missed(target->tier, h->ids[i], now);
+        batch->missing++;
+    }
+}
+
+/* Enters the first `room` missing blocks into the transfer, lets go of the rest and of what was held. */
+static void enter(struct hierarchy *h, struct bank *source, struct bank *target, const struct batch *batch,
+                  uint32_t room, uint32_t transfer, sim_time now) {
+    uint32_t parent = SLOT_NONE;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (h->slots[i] != SLOT_NONE) {
+            parent = h->slots[i];
+            continue;
+        }
+        if (room == 0) {
+            tier_pin(source->tier, batch->slots[i], false, now);
             parent = SLOT_NONE;
             continue;
         }
-        const struct block_info *block = tier_block(source, slots[i]);
-        uint32_t there = tier_find(target, block->id);
-        if (there == SLOT_NONE) {
-            /* Pinned first: what makes room below may be looking for room itself. */
-            tier_pin(source, slots[i], true, now);
-            if (!tier_take(target, 1, now)) {
-                tier_pin(source, slots[i], false, now);
-                level_totals(h, to, instance)->skipped_blocks += count - i;
-                break;
-            }
-            struct block_new new = copy_of(h, block, parent);
-            there = tier_insert(target, &new, SLOT_ARRIVING, now);
-            if (transfer == NO_TRANSFER) transfer = transfer_open(h, TRANSFER_STORE, instance, from, to, now);
-            transfer_add(h, transfer, slots[i], there);
-        }
-        parent = there;
+        room--;
+        struct block_new block = block_describe(source, batch->slots[i], parent);
+        parent = tier_insert(target->tier, &block, SLOT_ARRIVING, now);
+        facts_keep(target, parent, &block);
+        transfer_add(h, transfer, batch->slots[i], parent);
     }
-    if (transfer != NO_TRANSFER) transfer_start(h, transfer, now);
+    tier_release_all(target->tier, h->slots, batch->count, now);
 }
 
-void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum write_rule rule, const uint32_t *slots, uint32_t count, sim_time now) {
+static void offload_run(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots,
+                        uint32_t count, sim_time now) {
+    struct bank *source = level_bank(h, from, instance), *target = level_bank(h, to, instance);
+    struct batch batch = {.slots = slots, .count = count};
+    secure(h, source, target, &batch, now);
+    uint32_t room = take_some(target->tier, batch.missing, now);
+    target->skipped_blocks += batch.missing - room;
+    uint32_t transfer = room > 0 ? transfer_open(h, TRANSFER_STORE, instance, from, to, now) : NO_TRANSFER;
+    enter(h, source, target, &batch, room, transfer, now);
+    if (transfer != NO_TRANSFER)
+        transfer_start(h, transfer, room);
+}
+
+void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots, uint32_t count,
+             sim_time now) {
+    scratch_reserve(h, count);
+    /* A private copy has no identity: what is before and after it goes apart. */
+    for (uint32_t i = 0; i < count;) {
+        uint32_t end = i;
+        while (end < count && slots[end] != SLOT_NONE)
+            end++;
+        if (end > i)
+            offload_run(h, instance, from, to, slots + i, end - i, now);
+        i = end + 1;
+    }
+}
+
+void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum write_rule rule, const uint32_t *slots,
+                 uint32_t count, sim_time now) {
     for (uint32_t to = from + 1; to < h->level_count; to++)
-        if (h->levels[to].options->write == (int)rule && h->levels[to].write_from == from) offload(h, instance, from, to, slots, count, now);
+        if (h->levels[to].options->write == (int)rule && h->levels[to].write_from == from)
+            offload(h, instance, from, to, slots, count, now);
 }
 
-static uint32_t level_of_tier(const struct hierarchy *h, const struct tier *tier, uint32_t *instance) {
-    for (uint32_t level = 0; level < h->level_count; level++)
-        for (uint32_t unit = 0; unit < h->levels[level].unit_count; unit++)
-            if (h->levels[level].units[unit] == tier) {
-                *instance = h->levels[level].totals[unit].first_instance;
-                return level;
-            }
-    MUST(false);
-    return 0;
-}
-
-/* Where blocks go that `from` evicts; UINT32_MAX: nowhere. */
-static uint32_t eviction_target(const struct hierarchy *h, uint32_t from) {
-    for (uint32_t to = from + 1; to < h->level_count; to++)
-        if (h->levels[to].options->write == WRITE_EVICTION && h->levels[to].write_from == from) return to;
-    return UINT32_MAX;
+/* Whether `target` takes a block that a tier further up evicts: it lacks it, and has room and, below HBM, buffer for
+ * it. */
+static bool takes_victim(struct hierarchy *h, struct bank *source, struct bank *target, uint64_t id, sim_time now) {
+    const struct level *level = &h->levels[target->level];
+    if (tier_find(target->tier, id) != SLOT_NONE)
+        return false;
+    if (source->level > 0 &&
+        target->buffered_bytes + level->block_bytes > (uint64_t)level->options->write_buffer_bytes) {
+        target->dropped_blocks++;
+        return false;
+    }
+    if (level->knows_misses)
+        tier_missed(target->tier, id, now);
+    bool room = tier_take(target->tier, 1, now);
+    target->dropped_blocks += !room;
+    return room;
 }
 
 bool victim_leaves(void *self, struct tier *tier, uint32_t slot, sim_time now) {
-    struct hierarchy *h = self;
-    uint32_t instance;
-    uint32_t from = level_of_tier(h, tier, &instance), to = eviction_target(h, from);
-    if (to == UINT32_MAX) return false;
-    struct tier *target = level_tier(h, to, instance);
-    const struct block_info *block = tier_block(tier, slot);
-    if (tier_find(target, block->id) != SLOT_NONE || !tier_take(target, 1, now)) return false;
-    struct block_new new = copy_of(h, block, SLOT_NONE);
-    uint32_t there = tier_insert(target, &new, SLOT_ARRIVING, now);
-    uint32_t *open = &h->evicting[from * h->setup.instances + instance];
-    if (*open == NO_TRANSFER) *open = transfer_open(h, TRANSFER_EVICT, instance, from, to, now);
-    transfer_add(h, *open, slot, there);
-    h->evictions_open = true;
-    /* HBM's slot is free when the copy is done. A lower tier copies through a staging buffer: its slot is free at once. */
-    return from == 0;
+    struct bank *source = self;
+    struct hierarchy *h = source->h;
+    uint32_t to = h->levels[source->level].evicts_to;
+    struct bank *target = level_bank(h, to, h->acting);
+    if (!takes_victim(h, source, target, tier_block(tier, slot)->id, now))
+        return false;
+    struct block_new block = block_describe(source, slot, SLOT_NONE);
+    uint32_t there = tier_insert(target->tier, &block, SLOT_ARRIVING, now);
+    facts_keep(target, there, &block);
+    if (source->evicting == NO_TRANSFER) {
+        source->evicting = transfer_open(h, TRANSFER_EVICT, h->acting, source->level, to, now);
+        h->evicted[h->evicted_count++] = source;
+    }
+    transfer_add(h, source->evicting, slot, there);
+    /* HBM's slot is free when the copy is done. A lower tier copies through a buffer: its slot is free at once. */
+    if (source->level > 0)
+        target->buffered_bytes += h->levels[to].block_bytes;
+    return source->level == 0;
 }
 
-void evictions_start(struct hierarchy *h, sim_time now) {
-    if (!h->evictions_open) return;
-    h->evictions_open = false;
-    for (uint32_t i = 0; i < h->level_count * h->setup.instances; i++) {
-        uint32_t transfer = h->evicting[i];
-        if (transfer == NO_TRANSFER) continue;
-        h->evicting[i] = NO_TRANSFER;
-        transfer_start(h, transfer, now);
+void evictions_start(struct hierarchy *h) {
+    for (uint32_t i = 0; i < h->evicted_count; i++) {
+        struct bank *unit = h->evicted[i];
+        uint32_t transfer = unit->evicting;
+        unit->evicting = NO_TRANSFER;
+        transfer_start(h, transfer, h->transfers[transfer].count);
     }
+    h->evicted_count = 0;
 }

@@ -1,4 +1,4 @@
-/* Copies between tiers: what is under way, who waits for it, and what happens when it lands. */
+/* Copies between tiers: what is under way, and what happens when it lands. */
 #include <stdlib.h>
 
 #include "sim/memory/hierarchy_impl.h"
@@ -9,7 +9,8 @@ static void *grown(void *memory, size_t count, size_t size_bytes) {
     return memory;
 }
 
-uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t instance, uint32_t from, uint32_t to, sim_time now) {
+uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t instance, uint32_t from, uint32_t to,
+                       sim_time now) {
     if (h->transfer_free == NO_TRANSFER) {
         uint32_t room = h->transfer_room ? 2 * h->transfer_room : 64;
         h->transfers = grown(h->transfers, room, sizeof *h->transfers);
@@ -23,8 +24,16 @@ uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t in
     struct transfer *transfer = &h->transfers[id];
     h->transfer_free = transfer->next_free;
     h->transfer_live++;
-    *transfer = (struct transfer){.kind = kind, .live = true, .instance = instance, .from = from, .to = to, .submitted = now, .waits = NO_WAIT,
-                                  .source = transfer->source, .target = transfer->target, .room = transfer->room};
+    *transfer = (struct transfer){.kind = kind,
+                                  .live = true,
+                                  .instance = instance,
+                                  .from = from,
+                                  .to = to,
+                                  .submitted = now,
+                                  .waits = NO_WAIT,
+                                  .source = transfer->source,
+                                  .target = transfer->target,
+                                  .room = transfer->room};
     return id;
 }
 
@@ -48,135 +57,106 @@ void transfer_add(struct hierarchy *h, uint32_t id, uint32_t source, uint32_t ta
     transfer->target[transfer->count++] = target;
 }
 
-/* Software before the wire: the connector, and the codec of the lower of the two levels. */
-static sim_time delay_of(const struct hierarchy *h, const struct transfer *transfer, uint32_t blocks) {
-    const struct connector_profile *connector = h->setup.connector;
-    const struct tier_options *lower = h->levels[transfer->from > transfer->to ? transfer->from : transfer->to].options;
-    double tokens = (double)blocks * h->setup.block_tokens, delay_s = 0;
-    if (connector && transfer->kind == TRANSFER_LOAD) delay_s += connector->load_s.value + connector->load_per_token_s.value * tokens;
-    if (connector && transfer->kind != TRANSFER_LOAD) delay_s += connector->store_s.value + connector->store_per_token_s.value * tokens;
-    if (lower->codec_bytes_per_s > 0) delay_s += h->setup.lower_block_bytes * blocks / lower->codec_bytes_per_s;
-    return (sim_time)(delay_s * 1e9 + 0.5);
+/* The format that the bytes have on the way: the lower tier's. */
+static uint64_t block_bytes(const struct hierarchy *h, uint32_t from, uint32_t to) {
+    return h->levels[from > to ? from : to].block_bytes;
 }
 
-void transfer_start_blocks(struct hierarchy *h, uint32_t id, uint32_t blocks, sim_time now) {
+double transfer_software_s(const struct hierarchy *h, uint32_t from, uint32_t to, uint64_t blocks) {
+    const struct connector_profile *connector = h->setup.connector;
+    double tokens = (double)blocks * h->setup.block_tokens, seconds = 0;
+    if (connector)
+        seconds += to == 0 ? connector->load_s.value + connector->load_per_token_s.value * tokens
+                           : connector->store_s.value + connector->store_per_token_s.value * tokens;
+    /* A copy between two formats is decoded and encoded. */
+    const uint32_t ends[] = {from, to};
+    for (int i = 0; i < 2; i++) {
+        const struct tier_options *end = h->levels[ends[i]].options;
+        if (ends[i] > 0 && end->codec_bytes_per_s > 0)
+            seconds += h->setup.lower_block_bytes * (double)blocks / end->codec_bytes_per_s;
+    }
+    return seconds;
+}
+
+void transfer_start(struct hierarchy *h, uint32_t id, uint32_t blocks) {
     struct transfer *transfer = &h->transfers[id];
     const struct route *route = route_of(h, transfer->instance, transfer->from, transfer->to);
-    MUST(route->count > 0 && blocks > 0 && transfer->submitted == now);
-    uint32_t lower = transfer->from > transfer->to ? transfer->from : transfer->to;
-    transfer->bytes = (uint64_t)(h->levels[lower].block_bytes * blocks + 0.5);
+    MUST(route->count > 0 && blocks > 0 && blocks >= transfer->count);
     transfer->count = blocks;
-    level_totals(h, transfer->from, transfer->instance)->read_bytes += transfer->bytes;
-    level_totals(h, transfer->to, transfer->instance)->written_bytes += transfer->bytes;
-    network_start_after(h->network, route->hops, route->count, transfer->bytes, blocks, delay_of(h, transfer, blocks), id);
+    uint64_t bytes = block_bytes(h, transfer->from, transfer->to) * blocks;
+    h->started_bytes += bytes;
+    sim_time delay_ns = (sim_time)(transfer_software_s(h, transfer->from, transfer->to, blocks) * 1e9 + 0.5);
+    transfer->flow = network_start_after(h->network, route->hops, route->count, bytes, blocks, delay_ns, id);
 }
 
-void transfer_start(struct hierarchy *h, uint32_t id, sim_time now) {
-    if (h->transfers[id].count == 0)
-        transfer_close(h, id);
-    else
-        transfer_start_blocks(h, id, h->transfers[id].count, now);
-}
-
-uint32_t wait_open(struct hierarchy *h, uint32_t instance, uint64_t tag, sim_time now) {
-    if (h->wait_free == NO_WAIT) {
-        uint32_t room = h->wait_room ? 2 * h->wait_room : 64;
-        h->waits = grown(h->waits, room, sizeof *h->waits);
-        for (uint32_t i = room; i-- > h->wait_room;) {
-            h->waits[i].next_free = h->wait_free;
-            h->wait_free = i;
-        }
-        h->wait_room = room;
+void transfer_cut(struct hierarchy *h, uint32_t id, sim_time now) {
+    struct transfer *transfer = &h->transfers[id];
+    struct tier *from = level_tier(h, transfer->from, transfer->instance), *hbm = level_tier(h, 0, transfer->instance);
+    MUST(transfer->live && transfer->kind == TRANSFER_LOAD);
+    uint32_t keep = transfer->count;
+    while (keep > 0 && tier_block(hbm, transfer->target[keep - 1])->refs == 1)
+        keep--;
+    if (keep == transfer->count)
+        return;
+    uint32_t lands = network_truncate(h->network, transfer->flow, keep), cut = transfer->count - lands;
+    MUST(lands >= keep && lands <= transfer->count);
+    for (uint32_t i = transfer->count; i-- > lands;) {
+        tier_pin(from, transfer->source[i], false, now);
+        h->arriving[transfer->instance][transfer->target[i]] = 0;
+        tier_abandon(hbm, transfer->target[i], now);
     }
-    uint32_t id = h->wait_free;
-    h->wait_free = h->waits[id].next_free;
-    h->waits[id] = (struct wait){.instance = instance, .tag = tag, .last = now};
-    h->wait_live++;
-    return id;
-}
-
-void wait_for(struct hierarchy *h, uint32_t wait, uint32_t transfer) {
-    /* The same load is waited for once, however many of its blocks are wanted. */
-    for (uint32_t link = h->transfers[transfer].waits; link != NO_WAIT; link = h->wait_links[link].next)
-        if (h->wait_links[link].wait == wait) return;
-    if (h->link_free == NO_WAIT) {
-        uint32_t room = h->link_room ? 2 * h->link_room : 64;
-        h->wait_links = grown(h->wait_links, room, sizeof *h->wait_links);
-        for (uint32_t i = room; i-- > h->link_room;) {
-            h->wait_links[i].next = h->link_free;
-            h->link_free = i;
-        }
-        h->link_room = room;
-    }
-    uint32_t link = h->link_free;
-    h->link_free = h->wait_links[link].next;
-    h->wait_links[link] = (struct wait_link){wait, h->transfers[transfer].waits};
-    h->transfers[transfer].waits = link;
-    h->waits[wait].pending++;
-}
-
-static void wake_waiters(struct hierarchy *h, uint32_t links, uint32_t level, sim_time now) {
-    while (links != NO_WAIT) {
-        struct wait_link link = h->wait_links[links];
-        h->wait_links[links].next = h->link_free;
-        h->link_free = links;
-        links = link.next;
-        struct wait *wait = &h->waits[link.wait];
-        wait->tier_ns[level] += now - wait->last;
-        wait->last = now;
-        if (--wait->pending > 0) continue;
-        struct wait over = *wait;
-        wait->next_free = h->wait_free;
-        h->wait_free = link.wait;
-        h->wait_live--;
-        h->setup.on_loaded(h->setup.self, over.instance, over.tag, over.tier_ns, now);
-    }
+    tier_give(hbm, cut);
+    transfer->count = lands;
+    h->cut_bytes += block_bytes(h, transfer->from, 0) * cut;
 }
 
 /* Blocks that were staged through a tier on their way up stay there, where there is room. */
-static void keep_staged(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
-    const struct list *stages = &h->stages[transfer->from];
-    const char *const *names = stages->items;
-    for (size_t s = 0; s < stages->count; s++) {
-        uint32_t level = topology_tier(h->setup.tiers, names[s]);
-        if (level == UINT32_MAX || level == 0 || level >= transfer->from) continue;
-        struct tier *tier = level_tier(h, level, transfer->instance), *hbm = level_tier(h, 0, transfer->instance);
-        uint32_t parent = SLOT_NONE;
-        for (uint32_t i = 0; i < transfer->count; i++) {
-            const struct block_info *block = tier_block(hbm, transfer->target[i]);
-            uint32_t slot = tier_find(tier, block->id);
-            if (slot == SLOT_NONE) {
-                if (!tier_take(tier, 1, now)) break;
-                struct block_new new = {.id = block->id, .next_use = block->next_use, .duration_ns = block->duration_ns, .parent = parent,
-                                        .tokens = h->setup.block_tokens, .tenant = block->tenant, .category = block->category,
-                                        .priority = block->priority};
-                slot = tier_insert(tier, &new, SLOT_RESIDENT, now);
-                tier_release(tier, slot, now);
-            }
-            parent = tier_state(tier, slot) == SLOT_RESIDENT ? slot : SLOT_NONE;
+static void keep_staged(struct hierarchy *h, const struct transfer *transfer, uint32_t level, sim_time now) {
+    struct bank *stage = level_bank(h, level, transfer->instance);
+    const struct bank *hbm = level_bank(h, 0, transfer->instance);
+    uint32_t parent = SLOT_NONE;
+    for (uint32_t i = 0; i < transfer->count; i++) {
+        struct block_new block = block_describe(hbm, transfer->target[i], parent);
+        uint32_t slot = tier_find(stage->tier, block.id);
+        if (slot == SLOT_NONE) {
+            if (h->levels[level].knows_misses)
+                tier_missed(stage->tier, block.id, now);
+            if (!tier_take(stage->tier, 1, now))
+                return;
+            slot = tier_insert(stage->tier, &block, SLOT_RESIDENT, now);
+            facts_keep(stage, slot, &block);
+            stage->written_bytes += h->levels[level].block_bytes;
+            tier_release(stage->tier, slot, now);
+            /* Eager policies may have sent it away at once. */
+            slot = tier_find(stage->tier, block.id);
         }
+        parent = slot;
     }
 }
 
-/* The transfer comes by value: what happens on landing may open others, and move the pool. */
-static void load_done(struct hierarchy *h, struct transfer copy, sim_time now) {
-    const struct transfer *transfer = &copy;
+/* A tier that is written as HBM fills holds what HBM holds, so what comes from further down goes there too. */
+static void load_done(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
     struct tier *from = level_tier(h, transfer->from, transfer->instance), *hbm = level_tier(h, 0, transfer->instance);
     for (uint32_t i = 0; i < transfer->count; i++) {
         tier_pin(from, transfer->source[i], false, now);
         h->arriving[transfer->instance][transfer->target[i]] = 0;
         tier_landed(hbm, transfer->target[i], now);
     }
-    keep_staged(h, transfer, now);
-    for (uint32_t level = 1; level < copy.from; level++)
-        if (h->levels[level].options->write == WRITE_FILL && h->levels[level].write_from == 0)
-            offload(h, copy.instance, 0, level, copy.target, copy.count, now);
-    wake_waiters(h, copy.waits, copy.from, now);
+    for (uint32_t level = 1; level < transfer->from; level++) {
+        if (h->levels[transfer->from].stages[level])
+            keep_staged(h, transfer, level, now);
+        else if (h->levels[level].options->write == WRITE_FILL && h->levels[level].write_from == 0)
+            offload(h, transfer->instance, 0, level, transfer->target, transfer->count, now);
+    }
+    tier_release_all(hbm, transfer->target, transfer->count, now);
 }
 
-static void store_done(struct hierarchy *h, struct transfer copy, sim_time now) {
-    const struct transfer *transfer = &copy;
-    struct tier *from = level_tier(h, transfer->from, transfer->instance), *to = level_tier(h, transfer->to, transfer->instance);
+static void store_done(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
+    struct tier *from = level_tier(h, transfer->from, transfer->instance),
+                *to = level_tier(h, transfer->to, transfer->instance);
+    if (transfer->kind == TRANSFER_EVICT && transfer->from > 0)
+        level_bank(h, transfer->to, transfer->instance)->buffered_bytes -=
+            h->levels[transfer->to].block_bytes * transfer->count;
     for (uint32_t i = 0; i < transfer->count; i++) {
         if (transfer->kind == TRANSFER_STORE)
             tier_pin(from, transfer->source[i], false, now);
@@ -184,48 +164,59 @@ static void store_done(struct hierarchy *h, struct transfer copy, sim_time now) 
             tier_left(from, transfer->source[i], now);
         tier_landed(to, transfer->target[i], now);
     }
-    offload_all(h, copy.instance, copy.to, WRITE_FILL, copy.target, copy.count, now);
-    for (uint32_t i = copy.count; i-- > 0;) tier_release(to, copy.target[i], now);
+    offload_all(h, transfer->instance, transfer->to, WRITE_FILL, transfer->target, transfer->count, now);
+    tier_release_all(to, transfer->target, transfer->count, now);
 }
 
-static void swap_done(struct hierarchy *h, struct transfer copy, sim_time now) {
-    if (copy.kind == TRANSFER_SWAP_OUT) {
-        struct tier *hbm = level_tier(h, 0, copy.instance);
-        tier_release_all(hbm, copy.source, copy.held, now);
-        tier_give(hbm, copy.anonymous);
-    } else {
-        tier_give(level_tier(h, copy.from, copy.instance), copy.count);
+static void swap_done(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
+    if (transfer->kind == TRANSFER_SWAP_IN) {
+        tier_give(level_tier(h, transfer->from, transfer->instance), transfer->count);
+        return;
     }
-    h->setup.on_swapped(h->setup.self, copy.instance, copy.tag, now);
+    struct tier *hbm = level_tier(h, 0, transfer->instance);
+    tier_release_all(hbm, transfer->source, transfer->held, now);
+    tier_give(hbm, transfer->anonymous);
 }
 
-static void emit(const struct hierarchy *h, const struct transfer *transfer, sim_time now) {
-    if (!h->setup.record_transfers || !h->setup.sink || !h->setup.sink->transfer) return;
-    struct transfer_record record = {.instance = (uint16_t)transfer->instance, .from_tier = (uint8_t)transfer->from, .to_tier = (uint8_t)transfer->to,
-                                     .submitted_ns = transfer->submitted, .started_ns = transfer->submitted, .end_ns = now,
-                                     .bytes = transfer->bytes, .blocks = transfer->count};
+static void emit(const struct hierarchy *h, const struct transfer *transfer, uint64_t bytes, sim_time now) {
+    if (!h->setup.record_transfers || !h->setup.sink || !h->setup.sink->transfer)
+        return;
+    sim_time begun = network_begun(h->network, transfer->flow);
+    struct transfer_record record = {.instance = (uint16_t)transfer->instance,
+                                     .from_tier = (uint8_t)transfer->from,
+                                     .to_tier = (uint8_t)transfer->to,
+                                     .submitted_ns = transfer->submitted,
+                                     .started_ns = begun < now ? begun : now,
+                                     .end_ns = now,
+                                     .bytes = bytes,
+                                     .blocks = transfer->count};
     h->setup.sink->transfer(h->setup.sink->self, &record);
 }
 
+/* Tiers first, then whoever waits: hooks see everything in its place. */
 void transfer_done(void *self, uint64_t tag, sim_time now) {
     struct hierarchy *h = self;
-    uint32_t id = (uint32_t)tag;
-    struct transfer *transfer = &h->transfers[id];
-    uint32_t instance = transfer->instance;
-    bool frees_hbm = transfer->from == 0;
-    emit(h, transfer, now);
-    switch (transfer->kind) {
-    case TRANSFER_LOAD: load_done(h, *transfer, now); break;
-    case TRANSFER_STORE:
-    case TRANSFER_EVICT: store_done(h, *transfer, now); break;
-    case TRANSFER_SWAP_OUT:
-    case TRANSFER_SWAP_IN: swap_done(h, *transfer, now); break;
-    }
-    transfer_close(h, id);
-    evictions_start(h, now);
-    if (frees_hbm && h->hungry[instance]) {
-        h->hungry[instance] = false;
-        h->setup.on_space(h->setup.self, instance, now);
-    }
+    const struct transfer transfer = h->transfers[tag];
+    uint64_t bytes = block_bytes(h, transfer.from, transfer.to) * transfer.count;
+    h->acting = transfer.instance;
+    h->landed_bytes += bytes;
+    level_bank(h, transfer.from, transfer.instance)->read_bytes += bytes;
+    level_bank(h, transfer.to, transfer.instance)->written_bytes += bytes;
+    emit(h, &transfer, bytes, now);
+    bool swapped = transfer.kind == TRANSFER_SWAP_OUT || transfer.kind == TRANSFER_SWAP_IN;
+    if (swapped)
+        swap_done(h, &transfer, now);
+    else if (transfer.kind == TRANSFER_LOAD)
+        load_done(h, &transfer, now);
+    else
+        store_done(h, &transfer, now);
+    uint32_t waits = h->transfers[tag].waits;
+    transfer_close(h, (uint32_t)tag);
+    evictions_start(h);
     timers_update(h);
+    waits_wake(h, waits, transfer.from, now);
+    if (swapped)
+        h->setup.on_swapped(h->setup.self, transfer.instance, transfer.tag, now);
+    if ((transfer.from == 0 || transfer.to == 0) && h->hungry[transfer.instance])
+        h->setup.on_space(h->setup.self, transfer.instance, now);
 }

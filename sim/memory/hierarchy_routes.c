@@ -1,0 +1,106 @@
+/* Which links each instance's copies go over: the node's links, one a unit of their scope, made when first asked for.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/memory/hierarchy_impl.h"
+
+/* The unit of `link` that `instance` uses, and how many of them at once: of gpu links one a rank, in lock-step; of
+ * socket links all that an instance spans. */
+static uint32_t unit_of(const struct hierarchy_setup *setup, const struct node_link *link, uint32_t instance,
+                        double *ganged) {
+    uint32_t node = instance / setup->instances_per_node, within = instance % setup->instances_per_node;
+    uint32_t sockets = (uint32_t)setup->node->sockets;
+    *ganged = 1;
+    switch (link->scope) {
+    case SCOPE_NODE:
+        return node;
+    case SCOPE_POD:
+        return 0;
+    case SCOPE_GPU:
+        *ganged = (double)setup->tp;
+        return instance;
+    case SCOPE_SOCKET:
+        if (setup->instances_per_node >= sockets)
+            return node * sockets + (uint32_t)((uint64_t)within * sockets / setup->instances_per_node);
+        *ganged = (double)sockets / setup->instances_per_node;
+        return instance;
+    default:
+        return instance;
+    }
+}
+
+/* Several links side by side as one: each takes its share of a block, and a descriptor of its own. */
+static void gang_direction(struct link_direction *way, double links, double copies) {
+    way->bandwidth_bytes_per_s *= links / copies;
+    way->bandwidth_small_bytes_per_s *= links / copies;
+    way->descriptor_break_bytes *= links / copies;
+    way->io_bytes *= links / copies;
+}
+
+/* The options of `links` ganged links. `copies`: how often each distinct byte is written into HBM; a replica a rank
+ * where a model's KV cannot be split that far. */
+static struct link_options gang(const struct link_options *one, double links, double copies) {
+    struct link_options options = *one;
+    if (options.write.bandwidth_bytes_per_s == 0)
+        options.write = options.read;
+    gang_direction(&options.read, links, copies);
+    gang_direction(&options.write, links, 1);
+    options.duplex_bytes_per_s *= links;
+    options.peak_bytes_per_s *= links;
+    return options;
+}
+
+static uint32_t link_number(struct hierarchy *h, const struct node_link *link, uint32_t instance, uint32_t *numbers) {
+    const struct hierarchy_setup *setup = &h->setup;
+    uint32_t index = (uint32_t)(link - (const struct node_link *)setup->node->links.items);
+    double ganged;
+    uint32_t unit = unit_of(setup, link, instance, &ganged);
+    /* Sockets of all nodes may be more than the instances, so room is for both. */
+    uint32_t room = setup->instances * (uint32_t)setup->node->sockets + setup->instances;
+    uint32_t *number = &numbers[(size_t)index * room + unit];
+    if (*number > 0)
+        return *number - 1;
+    double replicas = setup->lower_block_bytes > 0 ? setup->hbm_block_bytes / setup->lower_block_bytes : 1;
+    double copies = link->scope == SCOPE_GPU && replicas > 1 ? replicas : 1;
+    struct link_options options = gang(&link->link, ganged, copies);
+    *number = network_add(h->network, &options) + 1;
+    h->link_names = realloc(h->link_names, *number * sizeof *h->link_names);
+    MUST(h->link_names != NULL);
+    const char *const ways[] = {"read", "write"};
+    for (int way = 0; way < 2; way++)
+        snprintf(h->link_names[*number - 1][way], UNIT_NAME_MAX, "%s[%u] %s", link->name, unit, ways[way]);
+    return *number - 1;
+}
+
+static void create_route(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, uint32_t *numbers) {
+    struct topology_hop hops[TOPOLOGY_HOPS_MAX];
+    const struct node_path *path;
+    struct route *route = route_of(h, instance, from, to);
+    route->count = topology_hops(h->setup.node, h->setup.tiers, from, to, hops, &path);
+    for (uint32_t i = 0; i < route->count; i++)
+        route->hops[i] = (struct network_hop){link_number(h, hops[i].link, instance, numbers), hops[i].direction};
+    if (route->count == 0 || to != 0)
+        return;
+    const char *const *stages = path->stages.items;
+    for (size_t s = 0; s < path->stages.count; s++) {
+        uint32_t level = topology_tier(h->setup.tiers, stages[s]);
+        if (level != UINT32_MAX && level > 0 && level < from)
+            h->levels[from].stages[level] = true;
+    }
+}
+
+void routes_create(struct hierarchy *h) {
+    const struct hierarchy_setup *setup = &h->setup;
+    uint32_t levels = h->level_count;
+    h->routes = calloc((size_t)setup->instances * levels * levels, sizeof *h->routes);
+    uint32_t *numbers =
+        calloc(setup->node->links.count * setup->instances * ((size_t)setup->node->sockets + 1), sizeof *numbers);
+    MUST(h->routes != NULL && numbers != NULL);
+    for (uint32_t instance = 0; instance < setup->instances; instance++)
+        for (uint32_t from = 0; from < levels; from++)
+            for (uint32_t to = 0; to < levels; to++)
+                if (from != to)
+                    create_route(h, instance, from, to, numbers);
+    free(numbers);
+}

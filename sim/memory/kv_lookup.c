@@ -1,0 +1,84 @@
+/* Where a prompt's blocks are, and what it would take to get them. */
+#include "sim/memory/hierarchy_impl.h"
+
+enum { CHUNK_BLOCKS = 64 }; /* looked up together in every tier: many finds at once, few beyond the first gap */
+
+static bool resident(const struct tier *tier, uint32_t slot) {
+    return slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT;
+}
+
+/* The fastest level below HBM that holds each of up to CHUNK_BLOCKS ids; 0: none. */
+static void find_levels(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
+                        uint32_t *levels) {
+    uint32_t slots[CHUNK_BLOCKS];
+    for (uint32_t i = 0; i < count; i++)
+        levels[i] = 0;
+    for (uint32_t level = h->level_count; level-- > 1;) {
+        const struct tier *tier = level_tier(h, level, instance);
+        tier_find_all(tier, ids, count, slots);
+        for (uint32_t i = 0; i < count; i++)
+            if (resident(tier, slots[i]))
+                levels[i] = level;
+    }
+}
+
+/* Blocks of a chunk that can be fetched before the first gap; `before`: the level that the block before it came from.
+ */
+static uint32_t count_chunk(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
+                            uint32_t *before, struct kv_lookup *out) {
+    uint32_t levels[CHUNK_BLOCKS], in_hbm[CHUNK_BLOCKS];
+    find_levels(h, instance, ids, count, levels);
+    tier_find_all(level_tier(h, 0, instance), ids, count, in_hbm);
+    for (uint32_t i = 0; i < count; i++) {
+        if (levels[i] == 0 && (in_hbm[i] == SLOT_NONE || *before == 0))
+            return i;
+        *before = levels[i] > 0 ? levels[i] : *before;
+        out->tier_blocks[*before]++;
+    }
+    return count;
+}
+
+void kv_lookup(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
+               struct kv_lookup *out) {
+    const struct tier *hbm = level_tier(h, 0, instance);
+    *out = (struct kv_lookup){.hbm_blocks = tier_match(hbm, ids, count, NULL)};
+    uint32_t at = out->hbm_blocks;
+    if (h->level_count > 1) {
+        for (; at < count; at++) {
+            uint32_t slot = tier_find(hbm, ids[at]);
+            if (slot == SLOT_NONE || tier_state(hbm, slot) != SLOT_ARRIVING)
+                break;
+            out->arriving_blocks++;
+        }
+        uint32_t before = 0;
+        for (uint32_t first = at; at < count;) {
+            uint32_t chunk = count - at < CHUNK_BLOCKS ? count - at : CHUNK_BLOCKS;
+            uint32_t found = count_chunk(h, instance, ids + at, chunk, &before, out);
+            at += found;
+            out->lower_blocks = at - first;
+            if (found < chunk)
+                break;
+        }
+    }
+    out->tier_blocks[0] = out->hbm_blocks + out->arriving_blocks;
+}
+
+uint64_t kv_queued_bytes(const struct hierarchy *h, uint32_t instance, uint32_t tier) {
+    const struct route *route = route_of(h, instance, tier, 0);
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < route->count; i++) {
+        uint64_t queued = network_queued_bytes(h->network, route->hops[i].link, route->hops[i].direction);
+        if (queued > most)
+            most = queued;
+    }
+    return most;
+}
+
+double kv_predict_fetch_s(const struct hierarchy *h, uint32_t instance, uint32_t tier, uint32_t blocks) {
+    const struct route *route = route_of(h, instance, tier, 0);
+    if (blocks == 0)
+        return 0;
+    sim_time now = engine_now(h->setup.engine);
+    sim_time end = network_predict(h->network, route->hops, route->count, h->levels[tier].block_bytes * blocks, blocks);
+    return transfer_software_s(h, tier, 0, blocks) + (double)(end - now) * 1e-9;
+}
