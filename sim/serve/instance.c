@@ -74,6 +74,7 @@ void instance_swapped(struct instance *instance, uint32_t id, sim_time now) {
     struct request *request = instance_request(instance, id);
     MUST(instance->away > 0);
     instance->away--;
+    instance->swapping_out -= request->phase == PHASE_SWAPPING_OUT;
     request_account(request, CAUSE_PREEMPT, 0, now);
     request->resumes = true;
     request->phase = request->phase == PHASE_SWAPPING_OUT ? PHASE_SWAPPED : PHASE_READY;

@@ -51,7 +51,8 @@ struct instance {
     struct fleet *fleet;
     uint32_t index, source;
     struct request_list waiting, ready, prefilling, decoding;
-    uint32_t away;            /* loading, swapping or swapped-out requests on their way */
+    uint32_t away;         /* loading, swapping or swapped-out requests on their way */
+    uint32_t swapping_out; /* of away */
     uint32_t *heap, heap_count, heap_room; /* decoding requests by finish_step */
     int64_t counter;          /* decode steps taken */
     uint32_t longest;         /* the decode with the longest context; REQUEST_NONE: not known now */

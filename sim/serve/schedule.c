@@ -55,6 +55,7 @@ static void preempt(struct instance *instance, uint32_t id, sim_time now) {
     if (swap) {
         request->phase = PHASE_SWAPPING_OUT;
         instance->away++;
+        instance->swapping_out++;
         return;
     }
     kv_drop(fleet->hierarchy, instance->index, &request->kv, now);
@@ -82,8 +83,29 @@ static bool preempt_one(struct instance *instance, struct composition *now_compo
     return true;
 }
 
-/* Whether blocks that cannot be had now will come without anybody giving way: some are leaving or pinned by a copy. */
-static bool blocks_will_come(struct instance *instance) { return tier_counts(hbm(instance)).leaving > 0; }
+/* Whether blocks that cannot be had now will come without anybody else giving way: some are leaving, or a request is on its way out. */
+static bool blocks_will_come(struct instance *instance) { return instance->swapping_out > 0 || tier_counts(hbm(instance)).leaving > 0; }
+
+/* Lets go what a waiting request holds; it is looked up anew when its turn comes. */
+static void let_go(struct instance *instance, struct request *request, sim_time now) {
+    bool was_decoding = request->resumes && request->generated > 0 &&
+                        request->computed == request->spec.prompt_tokens + request->generated - 1;
+    if (request->resumes) request->computed_before = request->computed;
+    kv_drop(instance->fleet->hierarchy, instance->index, &request->kv, now);
+    forget_computed(instance, request, was_decoding);
+}
+
+/* Waiting requests that hold loaded blocks stand in the way of those that run, or of each other: the last lets go, and is looked up
+ * anew when its turn comes. The first keeps its blocks when it is the one that needs more. */
+static bool make_way(struct instance *instance, bool spare_first, sim_time now) {
+    for (uint32_t id = instance->waiting.tail; id != REQUEST_NONE && !(spare_first && id == instance->waiting.head); id = instance_request(instance, id)->prev) {
+        struct request *request = instance_request(instance, id);
+        if (request->held_blocks == 0 || request->phase != PHASE_WAITING) continue;
+        let_go(instance, request, now);
+        return true;
+    }
+    return false;
+}
 
 /* Blocks for one step of the decodes. false: the step must wait for blocks that are leaving. */
 static bool reserve_decodes(struct instance *instance, struct composition *composing, sim_time now) {
@@ -92,6 +114,7 @@ static bool reserve_decodes(struct instance *instance, struct composition *compo
         if (want <= instance->pool.anonymous) return true;
         if (kv_extend(instance->fleet->hierarchy, instance->index, &instance->pool, want - instance->pool.anonymous, now)) return true;
         if (blocks_will_come(instance)) return false;
+        if (make_way(instance, false, now)) continue;
         uint32_t who;
         MUST(preempt_one(instance, composing, now, &who));
     }
@@ -133,6 +156,7 @@ static void continue_prefills(struct instance *instance, struct composition *com
                 chunk = 0;
                 break;
             }
+            if (make_way(instance, false, now)) continue;
             MUST(preempt_one(instance, composing, now, &who));
             gone = who == id;
         }
@@ -266,19 +290,13 @@ static enum admission look_up(struct instance *instance, uint32_t id, sim_time n
     return WENT_AWAY;
 }
 
-/* Lets go what a waiting request holds; it is looked up anew when its turn comes. */
-static void let_go(struct instance *instance, struct request *request, sim_time now) {
-    bool was_decoding = request->resumes && request->generated > 0 &&
-                        request->computed == request->spec.prompt_tokens + request->generated - 1;
-    if (request->resumes) request->computed_before = request->computed;
-    kv_drop(instance->fleet->hierarchy, instance->index, &request->kv, now);
-    forget_computed(instance, request, was_decoding);
-}
-
 static enum admission admit(struct instance *instance, uint32_t id, struct composition *composing, sim_time now) {
     struct fleet *fleet = instance->fleet;
     struct request *request = instance_request(instance, id);
     if (request->phase == PHASE_SWAPPED) {
+        /* Room for those that run to grow by a block each is left: else two requests would swap each other out for ever. */
+        uint64_t others = instance->decoding.count + instance->prefilling.count + instance->away;
+        if (others > 0 && tier_available(hbm(instance)) < request->kv.swapped + others + 1) return NO_ROOM;
         if (!kv_swap_in(fleet->hierarchy, instance->index, &request->kv, id, now)) return NO_ROOM;
         list_remove(&fleet->requests, &instance->waiting, id);
         request_account(request, CAUSE_SWAP, 0, now);
@@ -321,17 +339,6 @@ static void admit_waiting(struct instance *instance, struct composition *composi
         if (result == NO_ROOM) break;
         if (result == ADMITTED) places--;
     }
-}
-
-/* Everything waits and nothing runs: waiting requests that hold loaded blocks stand in each other's way. The last lets go first. */
-static bool make_way(struct instance *instance, sim_time now) {
-    for (uint32_t id = instance->waiting.tail; id != instance->waiting.head; id = instance_request(instance, id)->prev) {
-        struct request *request = instance_request(instance, id);
-        if (request->held_blocks == 0 || request->phase != PHASE_WAITING) continue;
-        let_go(instance, request, now);
-        return true;
-    }
-    return false;
 }
 
 static struct step_shape compose_shape(struct instance *instance, bool decode) {
@@ -470,6 +477,9 @@ void instance_schedule(struct instance *instance, sim_time now) {
             continue;
         }
         if (instance->decoding.count + instance->prefilling.count > 0) stall_begin(instance, now);
-        if (stalled || blocks_will_come(instance) || instance->away > 0 || !make_way(instance, now)) return;
+        if (stalled || blocks_will_come(instance) || instance->away > 0 || !make_way(instance, true, now)) {
+            kv_want(instance->fleet->hierarchy, instance->index);
+            return;
+        }
     }
 }
