@@ -137,7 +137,7 @@ static void missing(void **state) {
     refused("main: {bandwidth: 1 GB/s}\n", "s.yaml:1:7: 'name' is missing\n  hint: add it: what paths call it (text)");
     refused("main: {name: , bandwidth: 1 GB/s}\n",
             "s.yaml:1:7: 'name' is missing\n  hint: add it: what paths call it (text)");
-    refused("tp: 2\n", "s.yaml:1:1: 'name' is missing\n  hint: add it: what paths call it (text)");
+    refused("tp: 2\n", "s.yaml:1:1: 'main' is missing\n  hint: add it: the main link (a mapping)");
     static const char *const needs[] = {"flag", "list", "map", "pick", "price", "node", "count"};
     static const char *const written[] = {"true or false", "a list", "a mapping", "gpu", "{value: ..., source: ...}",
                                           "text",          "8"};

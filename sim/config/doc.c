@@ -40,7 +40,7 @@ static const char *kind_text(const struct option *option, char *buffer, size_t s
 }
 
 static const char *default_text(const struct option *option) {
-    if (!option->fallback)
+    if (option_is_required(option))
         return "**required**";
     return *option->fallback ? option->fallback : "none";
 }
@@ -101,7 +101,7 @@ static void schema_object(FILE *out, const struct option *table);
 static void schema_type(FILE *out, const struct option *option) {
     switch (option->kind) {
     case OPTION_BOOL:
-        fputs("\"type\":\"boolean\"", out);
+        fputs("\"enum\":[true,false,\"yes\",\"no\",\"on\",\"off\"]", out);
         break;
     case OPTION_INT:
     case OPTION_REAL:
@@ -149,10 +149,11 @@ static void schema_type(FILE *out, const struct option *option) {
 }
 
 static void schema_object(FILE *out, const struct option *table) {
-    fputs("\"type\":\"object\",\"additionalProperties\":false,\"properties\":{", out);
+    fputs("\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"include\":{\"type\":[\"string\","
+          "\"array\"]}",
+          out);
     for (const struct option *option = table; option->name; option++) {
-        if (option != table)
-            fputc(',', out);
+        fputc(',', out);
         print_string(out, option->name);
         fputs(":{", out);
         schema_type(out, option);
@@ -165,7 +166,7 @@ static void schema_object(FILE *out, const struct option *table) {
     fputc('}', out);
     bool first = true;
     for (const struct option *option = table; option->name; option++) {
-        if (option->fallback)
+        if (!option_is_required(option))
             continue;
         fputs(first ? ",\"required\":[" : ",", out);
         print_string(out, option->name);

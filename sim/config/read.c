@@ -199,6 +199,16 @@ static int read_field(const struct node *node, const struct option *option, char
 static int read_mapping(const struct node *node, struct place at, const struct option *table, void *out,
                         struct arena *arena, struct error *err);
 
+bool option_is_required(const struct option *option) {
+    if (!option->fallback)
+        return true;
+    for (const struct option *inner = option->kind == OPTION_STRUCT ? option->table : NULL; inner && inner->name;
+         inner++)
+        if (option_is_required(inner))
+            return true;
+    return false;
+}
+
 /* How a missing key would be written. */
 static const char *example_of(const struct option *option) {
     switch (option->kind) {
@@ -224,7 +234,7 @@ static const char *example_of(const struct option *option) {
 
 static int read_default(const struct option *option, struct place at, char *out, struct arena *arena,
                         struct error *err) {
-    if (!option->fallback)
+    if (option_is_required(option))
         return error_at(err, at, "'%s' is missing\n  hint: add it: %s (%s)", option->name,
                         option->help ? option->help : option->name, example_of(option));
     if (option->kind == OPTION_STRUCT)

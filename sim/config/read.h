@@ -13,6 +13,9 @@
 int options_read(const struct node *node, const struct option *table, void *out, struct arena *arena,
                  struct error *err);
 
+/* Whether a mapping must hold the key: it has no default, or its default is a mapping that must hold one. */
+bool option_is_required(const struct option *option);
+
 /* A catalogue entry: finds `DIR/NAME.yaml` for NAME in the catalogues (the working directory's configs/,
  * $TIERSIM_CONFIGS, PREFIX/share/tiersim/configs), or NAME itself when it holds a '/' or ends in .yaml/.json.
  * `folder`: "hardware", "models", ... Unknown name: error listing the nearest. Returns the path in arena. */
