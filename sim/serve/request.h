@@ -33,7 +33,7 @@ struct request {
     uint32_t generated;        /* output tokens produced */
     uint32_t held_blocks;      /* of HBM, in its own kv: with identity, private copies, and taken for tokens to come */
     uint32_t entry_blocks;     /* DECODE: blocks it owned itself on entry; later ones are in the instance's pool */
-    uint32_t computed_before;  /* tokens that had been computed before the last preemption */
+    uint32_t reached;          /* tokens that it had in HBM at most before a preemption */
     uint64_t recomputed_pending; /* of recomputed_tokens, what the last look-up added: taken back when it is looked up anew */
     uint64_t hits_pending;     /* of hit_tokens[hits_pending_tier], the same */
     uint8_t hits_pending_tier;

@@ -27,10 +27,13 @@ static void forget_computed(struct instance *instance, struct request *request, 
     request->recomputed_tokens -= request->recomputed_pending;
     request->recomputed_pending = 0;
     request->hit_tokens[request->hits_pending_tier] -= request->hits_pending;
-    request->computed_before -= (uint32_t)request->hits_pending;
     request->hits_pending = 0;
     if (request->preemptions == 0)
         for (int t = 0; t < TIERS_MAX; t++) request->hit_tokens[t] = 0;
+}
+
+static void note_reached(struct request *request) {
+    if (request->computed > request->reached) request->reached = request->computed;
 }
 
 /* Takes a running request out of the batch, and puts it first in the queue or on its way to the tier below. */
@@ -59,7 +62,7 @@ static void preempt(struct instance *instance, uint32_t id, sim_time now) {
         return;
     }
     kv_drop(fleet->hierarchy, instance->index, &request->kv, now);
-    request->computed_before = request->computed;
+    note_reached(request);
     forget_computed(instance, request, decoding);
     request->phase = PHASE_WAITING;
     list_prepend(&fleet->requests, &instance->waiting, id);
@@ -90,7 +93,7 @@ static bool blocks_will_come(struct instance *instance) { return instance->swapp
 static void let_go(struct instance *instance, struct request *request, sim_time now) {
     bool was_decoding = request->resumes && request->generated > 0 &&
                         request->computed == request->spec.prompt_tokens + request->generated - 1;
-    if (request->resumes) request->computed_before = request->computed;
+    if (request->resumes) note_reached(request);
     kv_drop(instance->fleet->hierarchy, instance->index, &request->kv, now);
     forget_computed(instance, request, was_decoding);
 }
@@ -229,14 +232,13 @@ static uint32_t decide_fetch(struct instance *instance, const struct request *re
 
 /* Preempted, it may find more of its prompt than it had had: read instead of computed, as any hit. */
 static void book_later_hits(struct request *request, const struct kv_lookup *found, uint32_t fetch, uint64_t hits) {
-    uint64_t prompt = request->spec.prompt_tokens, had = request->computed_before < prompt ? request->computed_before : prompt;
+    uint64_t prompt = request->spec.prompt_tokens, had = request->reached < prompt ? request->reached : prompt;
     if (hits > prompt) hits = prompt;
     request->hits_pending = hits > had ? hits - had : 0;
     request->hits_pending_tier = 0;
     for (uint8_t t = 1; fetch > 0 && t < TIERS_MAX; t++)
         if (found->tier_blocks[t] > 0) request->hits_pending_tier = t;
     request->hit_tokens[request->hits_pending_tier] += request->hits_pending;
-    if (hits > request->computed_before) request->computed_before = (uint32_t)hits;
 }
 
 static void book_hits(struct instance *instance, struct request *request, const struct kv_lookup *found, uint32_t fetch) {
@@ -245,7 +247,7 @@ static void book_hits(struct instance *instance, struct request *request, const 
     request->computed = (uint32_t)hits;
     instance->outstanding_tokens -= (int64_t)hits;
     if (request->preemptions > 0) {
-        request->recomputed_pending = request->computed_before > hits ? request->computed_before - hits : 0;
+        request->recomputed_pending = request->reached > hits ? request->reached - hits : 0;
         book_later_hits(request, found, fetch, hits);
     } else {
         request->hit_tokens[0] = (found->hbm_blocks + found->arriving_blocks) * tokens;
