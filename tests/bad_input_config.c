@@ -344,8 +344,10 @@ static void refused_set(const char *assignment, const char *message) {
     struct node *node;
     struct error err;
     assert_int_equal(node_read_text("tp: 1\nlinks: [{name: a}]\n", 24, "s.yaml", arena, &node, &err), 0);
+    const char *before = node_print(node, arena);
     assert_int_equal(node_set(node, assignment, arena, &err), -1);
     assert_string_equal(err.text, message);
+    assert_string_equal(node_print(node, arena), before); /* and nothing has changed */
 }
 
 static void settings(void **state) {
@@ -362,12 +364,32 @@ static void settings(void **state) {
     refused_set("links.99999999999999999999.name=c",
                 "--set links.99999999999999999999.name=c: the list has no item '99999999999999999999'\n"
                 "  hint: use its number from 0, or the name of the item");
-    refused_set(
-        "a..b=1",
-        "--set a..b=1: the path has an empty part\n  hint: PATH is key.key.key, a list's items by number or name");
+    static const char *const paths[] = {"a..b",
+                                        ".a",
+                                        "a.",
+                                        ".",
+                                        "a.b..",
+                                        "\x7f",
+                                        "\xff",
+                                        "\xc3",
+                                        "\xed\xa0\x80",
+                                        "\xc0\xaf",
+                                        "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.w.x.y.z.0.1.2.3.4.5.6"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        refused_set(
+            arena_printf(arena, "%s=1", paths[i]),
+            arena_printf(arena, "--set '%s=1' is not PATH=VALUE\n  hint: --set serving.block_tokens=64", paths[i]));
+    refused_set("x.include=a.yaml", "--set x.include=a.yaml: include is not possible here\n  hint: put it into a file");
+    refused_set("x={include: a.yaml}",
+                "--set x={include: a.yaml}:1:11: include is not possible here\n  hint: put it into a file");
     refused_set("tp=[1",
                 "--set tp=[1:2:1: this is not YAML: while parsing a flow sequence: did not find expected ',' or ']'\n"
                 "  hint: check indentation, quotes and colons there");
+    char longer[700] = "";
+    memset(longer, 'k', sizeof longer - 3);
+    strcpy(longer + sizeof longer - 3, "=1");
+    refused_set(longer,
+                arena_printf(arena, "--set '%s' is not PATH=VALUE\n  hint: --set serving.block_tokens=64", longer));
     /* The value that is set is wrong: the message names the option. */
     struct node *node;
     struct fields fields;

@@ -329,6 +329,7 @@ static void setting(void **state) {
                         "{a:{b:{c:'1'}},tiers:[['1',{x:'2'}],{name:'dram',capacity:'1 TB'}],nothing:~}");
     assert_string_equal(set("tiers: [{name: hbm}]", "tiers.hbm.evict={name: lru, k: 2}"),
                         "{tiers:[{name:'hbm',evict:{name:'lru',k:'2'}}]}");
+    assert_string_equal(set("", "\xc2\xb5.+ \xf0\x9f\x98\x80=1"), "{\xc2\xb5:{+ \xf0\x9f\x98\x80:'1'}}");
     assert_string_equal(set("nothing:\n", "nothing.below=1"), "{nothing:{below:'1'}}");
     assert_string_equal(set("a: 5\n", "a="), "{a:~}"); /* the default again */
     assert_string_equal(set("a: 5\n", "a=\"\""), "{a:''}");
@@ -353,7 +354,7 @@ static void printing(void **state) {
         "\xf0\x9f\x98\x80\n",
         "a: 12:30\nb: 50 %\nc: $2.95/h\nd: '@x'\ne: 'a, b'\nf: \"it's\"\ng: '%'\nh: '`'\ni: '!t'\nj: '&a'\nk: '*a'\nl: "
         "'<<'\nm: '='\n",
-        "[1, {a: b}, [], {}, [[]], [{}]]\n",
+        "[1, {a: b}, [], {}, [[]], [{}], -, ?x, <, =]\n",
         "word\n",
         "\"\"\n",
     };

@@ -94,24 +94,61 @@ static int set_value(const char *text, const char *label, struct arena *arena, s
     return 0;
 }
 
+/* The code point that UTF-8 text begins with, and its length in bytes; length 0: it begins with none. */
+static unsigned long code_point(const char *text, int *length) {
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *at = (const unsigned char *)text;
+    int bytes = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf8 ? 4 : 0;
+    unsigned long code = bytes < 2 ? at[0] : at[0] & (0xffu >> (bytes + 1));
+    *length = 0;
+    for (int i = 1; i < bytes; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    if (code >= least[bytes] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff))
+        *length = bytes;
+    return code;
+}
+
+/* Whether a code point stands for itself between double quotes: no control, line break, byte order mark or half of a
+ * pair. */
+static bool is_printable(unsigned long code) {
+    return (code >= 0x20 && code < 0x7f) ||
+           (code >= 0xa0 && code != 0x2028 && code != 0x2029 && code != 0xfeff && code != 0xfffe && code != 0xffff);
+}
+
+/* Whether the path of an assignment has parts, not too many, that can be keys: seen before anything is made on its way.
+ */
+static bool is_path(const char *path, size_t size) {
+    enum { PARTS_MAX = 32, PATH_MAX_BYTES = 500 };
+    int parts = 1, length;
+    for (size_t i = 0; i < size; i += (size_t)length) {
+        if (!is_printable(code_point(path + i, &length)) || length == 0)
+            return false;
+        parts += path[i] == '.';
+        if (path[i] == '.' && (i == 0 || i + 1 == size || path[i + 1] == '.'))
+            return false;
+    }
+    return size > 0 && size <= PATH_MAX_BYTES && parts <= PARTS_MAX;
+}
+
 int node_set(struct node *root, const char *assignment, struct arena *arena, struct error *err) {
-    enum { PARTS_MAX = 32 };
     const char *equals = strchr(assignment, '=');
-    if (!equals || equals == assignment)
+    if (!equals || !is_path(assignment, (size_t)(equals - assignment)))
         return error_set(err, "--set '%s' is not PATH=VALUE\n  hint: --set serving.block_tokens=64", assignment);
     const char *label = arena_printf(arena, "--set %s", assignment);
     struct place at = {label, 0, 0};
     struct node *value;
+    const char *framed = arena_printf(arena, ".%.*s.", (int)(equals - assignment), assignment);
+    if (strstr(framed, ".include."))
+        return error_at(err, at, "include is not possible here\n  hint: put it into a file");
     if (set_value(equals + 1, label, arena, &value, err) != 0)
         return -1;
     char *rest = arena_strdup(arena, assignment);
     rest[equals - assignment] = 0;
     struct node **slot = &root;
-    int parts = 0;
     for (char *part; (part = strsep(&rest, "."));) {
-        if (!*part || ++parts > PARTS_MAX)
-            return error_at(err, at, "the path has %s\n  hint: PATH is key.key.key, a list's items by number or name",
-                            *part ? "too many parts" : "an empty part");
         if (!*slot || node_is_null(*slot)) {
             *slot = arena_alloc(arena, sizeof **slot);
             **slot = (struct node){.kind = NODE_MAPPING, .at = at};
@@ -129,23 +166,6 @@ int node_set(struct node *root, const char *assignment, struct arena *arena, str
     }
     *slot = value;
     return 0;
-}
-
-/* The code point of UTF-8 text that libyaml has checked, and its length. */
-static unsigned long code_point(const char *text, int *length) {
-    const unsigned char *at = (const unsigned char *)text;
-    *length = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    unsigned long code = *length == 1 ? at[0] : at[0] & (0xffu >> (*length + 1));
-    for (int i = 1; i < *length; i++)
-        code = code << 6 | (at[i] & 0x3f);
-    return code;
-}
-
-/* Whether a code point stands for itself between double quotes: no control, line break, byte order mark or half of a
- * pair. */
-static bool is_printable(unsigned long code) {
-    return (code >= 0x20 && code < 0x7f) ||
-           (code >= 0xa0 && code != 0x2028 && code != 0x2029 && code != 0xfeff && code != 0xfffe && code != 0xffff);
 }
 
 static void print_quoted(FILE *out, const char *text) {
@@ -168,8 +188,8 @@ static bool is_plain(const char *text) {
     size_t length = strlen(text);
     if (length == 0 || text[0] == ' ' || text[length - 1] == ' ' || strpbrk(text, ":#{}[],&*!|>'\"%@`\\"))
         return false;
-    if (text[0] == '?' || text[0] == '=' || text[0] == '<' || (text[0] == '-' && !strchr("0123456789.", text[1])) ||
-        strncmp(text, "...", 3) == 0)
+    if (text[0] == '?' || text[0] == '=' || text[0] == '<' ||
+        (text[0] == '-' && (!text[1] || !strchr("0123456789.", text[1]))) || strncmp(text, "...", 3) == 0)
         return false;
     for (const char *at = text; *at; at++)
         if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
