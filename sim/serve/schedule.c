@@ -443,9 +443,15 @@ static int64_t chunks_planned(struct instance *instance) {
     return tokens;
 }
 
-/* Composes one step. Returns whether it holds anything; *decode: whether the decodes take part; *stalled: blocks that it needs are
- * leaving. */
-static bool compose(struct instance *instance, bool force_decode, bool *decode, bool *stalled, sim_time now) {
+/* How composing a step ended. */
+struct composed {
+    bool decode;    /* the decodes take part */
+    bool stalled;   /* blocks that it needs are leaving */
+    bool preempted; /* somebody gave way, so nobody was let in */
+};
+
+/* Composes one step; returns whether it holds anything. */
+static bool compose(struct instance *instance, bool force_decode, struct composed *out, sim_time now) {
     const struct cluster_setup *setup = instance->fleet->setup;
     struct batch_view view = {.token_budget = setup->serve->token_budget, .max_sequences = setup->serve->max_sequences,
                               .decoding = instance->decoding.count, .prefilling = instance->prefilling.count,
@@ -455,31 +461,35 @@ static bool compose(struct instance *instance, bool force_decode, bool *decode, 
     setup->batch->plan(setup->batch_options, &view, &composing.plan);
     composing.budget = composing.plan.prefill_tokens;
     bool decodes = composing.plan.decode || force_decode;
-    *stalled = decodes && !reserve_decodes(instance, &composing, now);
-    if (*stalled) return false;
+    *out = (struct composed){.stalled = decodes && !reserve_decodes(instance, &composing, now)};
+    if (out->stalled) return false;
     continue_prefills(instance, &composing, now);
     if (composing.plan.admit && !composing.preempted) admit_waiting(instance, &composing, now);
     /* Who was swapped in decodes at once. */
-    *decode = decodes && reserve_decodes(instance, &composing, now) && instance->decoding.count > 0;
-    return *decode || chunks_planned(instance) > 0;
+    out->decode = decodes && reserve_decodes(instance, &composing, now) && instance->decoding.count > 0;
+    out->preempted = composing.preempted;
+    return out->decode || chunks_planned(instance) > 0;
 }
 
 void instance_schedule(struct instance *instance, sim_time now) {
-    bool force_decode = false, decode, stalled;
+    bool force_decode = false;
+    struct composed composed;
     for (;;) {
         uint32_t running = instance->decoding.count + instance->prefilling.count;
         if (running + instance->waiting.count == 0) return;
-        if (compose(instance, force_decode, &decode, &stalled, now)) {
+        if (compose(instance, force_decode, &composed, now)) {
             stall_end(instance, now);
-            start_run(instance, decode, now);
+            start_run(instance, composed.decode, now);
             return;
         }
-        if (!stalled && !force_decode && instance->decoding.count > 0) {
+        if (!composed.stalled && !force_decode && instance->decoding.count > 0) {
             force_decode = true; /* a policy that serves prompts first, and no prompt can go on */
             continue;
         }
-        if (instance->decoding.count + instance->prefilling.count > 0) stall_begin(instance, now);
-        if (stalled || blocks_will_come(instance) || instance->away > 0 || !make_way(instance, true, now)) {
+        running = instance->decoding.count + instance->prefilling.count;
+        if (running == 0 && composed.preempted) continue; /* the last one gave way: now others may come in */
+        if (running > 0) stall_begin(instance, now);
+        if (composed.stalled || blocks_will_come(instance) || instance->away > 0 || !make_way(instance, true, now)) {
             kv_want(instance->fleet->hierarchy, instance->index);
             return;
         }
