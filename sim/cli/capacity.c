@@ -1,110 +1,202 @@
 #include "sim/cli/capacity.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <time.h>
 
-enum { PROBES_MAX = 24 };
+static const double search_range = 64, search_resolution = 1.02;
 
-/* Loads are sessions where the workload keeps a population, so a load between two whole numbers of them is the lower. */
+/* Where the search stands: the highest load known to hold, the lowest above it known not to. */
+struct search {
+    const struct variant *variant;
+    double base, low, high; /* low 0, high HUGE_VAL: not known */
+};
+
+/* Loads are sessions where the workload keeps a population, so a load between two whole numbers of them is the lower.
+ */
 static double whole_load(const struct variant *v, double load) {
-    const struct workload_options *w = &v->workload;
-    double sessions = w->generates && w->generate.arrivals.process == ARRIVALS_POPULATION ? (double)w->generate.arrivals.population : !w->generates && w->closed_loop ? (double)w->sessions : 0;
-    if (sessions <= 0) return load;
+    double sessions = variant_sessions(v, 1);
+    if (sessions <= 0)
+        return load;
     double whole = floor(load * sessions + 1e-6);
     return (whole < 1 ? 1 : whole) / sessions;
 }
 
-static int try_load(const struct variant_run *run, double load, struct outcome *out, struct error *err) {
-    struct variant_run at = *run;
-    at.load = load;
-    *out = (struct outcome){.load = load};
-    if (variant_simulate(&at, &out->metrics, &out->result, err) != 0) return -1;
-    out->holds = metrics_hold_slo(&out->metrics);
-    return 0;
+/* The load to try next; 0: it is found, or there is none. */
+static double search_next(const struct search *s) {
+    if (s->low == 0 && s->high == HUGE_VAL)
+        return s->base;
+    double next;
+    if (s->high == HUGE_VAL) {
+        next = whole_load(s->variant, s->low * 2);
+        return next <= s->base * search_range ? next : 0;
+    }
+    if (s->low == 0) {
+        next = whole_load(s->variant, s->high / 2);
+        return next < s->high && next >= s->base / search_range ? next : 0;
+    }
+    if (s->high / s->low <= search_resolution)
+        return 0;
+    next = whole_load(s->variant, sqrt(s->low * s->high));
+    return next > s->low && next < s->high ? next : 0;
 }
 
-/* The search's state: the highest load known to hold, the lowest known not to. */
-struct search {
-    const struct variant_run *run;
-    struct verdict *verdict;
-    struct outcome best;
-    bool has_best;
-    double low, high;
+static struct search search_after(struct search s, double load, bool holds) {
+    if (holds)
+        s.low = load;
+    else
+        s.high = load;
+    return s;
+}
+
+/* A load to be simulated. */
+struct trial {
+    double load;
+    struct sink *records;
+    struct outcome *outcome;
+    int failed;
+    struct error error;
 };
 
-static int probe(struct search *search, double load, bool *holds, struct error *err) {
-    struct outcome outcome;
-    if (try_load(search->run, load, &outcome, err) != 0) return -1;
-    search->verdict->probes++;
-    *holds = outcome.holds;
-    if (outcome.holds && (!search->has_best || load > search->best.load)) {
-        if (search->has_best) metrics_destroy(&search->best.metrics);
-        search->best = outcome;
-        search->has_best = true;
-    } else {
-        metrics_destroy(&outcome.metrics);
+static void try_load(const struct reach *reach, struct trial *trial) {
+    const struct variant *v = reach->variant;
+    struct progress_run shown = {.progress = reach->progress,
+                                 .name = v->name,
+                                 .load = trial->load,
+                                 .horizon_s = variant_horizon_s(v, trial->load)};
+    progress_begin(&shown);
+    struct variant_run run = {.variant = v,
+                              .load = trial->load,
+                              .seed = reach->seed,
+                              .exact_steps = reach->exact_steps,
+                              .audit = reach->audit,
+                              .also = trial->records,
+                              .progress = reach->progress ? progress_show : NULL,
+                              .progress_self = &shown};
+    struct outcome *outcome = calloc(1, sizeof *outcome);
+    MUST(outcome != NULL);
+    outcome->load = trial->load;
+    trial->outcome = outcome;
+    trial->failed = variant_simulate(&run, &outcome->metrics, &outcome->result, &trial->error);
+    if (!trial->failed) {
+        trial->failed = variant_cost(v, &outcome->metrics, &outcome->result, &outcome->cost, &trial->error);
+        if (trial->failed)
+            metrics_destroy(&outcome->metrics);
     }
-    if (*holds)
-        search->low = load;
-    else
-        search->high = load;
+    if (!trial->failed) {
+        outcome->holds = metrics_hold_slo(&outcome->metrics);
+        return;
+    }
+    free(outcome);
+    trial->outcome = NULL;
+}
+
+/* Of the verdict's outcomes the one at this load; NULL: it was not simulated yet. */
+static struct outcome *known(const struct verdict *verdict, double load) {
+    for (size_t i = 0; i < verdict->probe_count; i++)
+        if (verdict->probes[i]->load == load)
+            return verdict->probes[i];
+    return NULL;
+}
+
+/* Simulates the next load, and where there are threads for them also the two that would come after it. */
+static int simulate_ahead(const struct reach *reach, const struct search *search, struct verdict *verdict) {
+    double next = search_next(search);
+    struct search if_holds = search_after(*search, next, true), if_breaks = search_after(*search, next, false);
+    double loads[] = {next, search_next(&if_holds), search_next(&if_breaks)};
+    struct trial trials[3] = {0};
+    int count = 0, wanted = reach->threads > 3 ? 3 : reach->threads;
+    for (int i = 0; i < 3 && count < wanted; i++)
+        if (loads[i] > 0 && !known(verdict, loads[i]) && verdict->probe_count + (size_t)count < PROBES_MAX)
+            trials[count++] = (struct trial){.load = loads[i]};
+    MUST(count > 0);
+#pragma omp parallel for num_threads(count) schedule(static, 1) if (count > 1)
+    for (int i = 0; i < count; i++)
+        try_load(reach, &trials[i]);
+    int failed = 0;
+    for (int i = 0; i < count; i++) {
+        if (trials[i].failed && !failed)
+            verdict->error = trials[i].error;
+        failed |= trials[i].failed;
+        if (!trials[i].failed)
+            verdict->probes[verdict->probe_count++] = trials[i].outcome;
+    }
+    return failed;
+}
+
+static int find_best(const struct reach *reach, struct verdict *verdict) {
+    struct search search = {.variant = reach->variant, .base = verdict->base->load, .high = HUGE_VAL};
+    search = search_after(search, verdict->base->load, verdict->base->holds);
+    for (double load; (load = search_next(&search)) > 0;) {
+        if (!known(verdict, load) && simulate_ahead(reach, &search, verdict) != 0)
+            return -1;
+        search = search_after(search, load, known(verdict, load)->holds);
+    }
+    verdict->best = search.low > 0 ? known(verdict, search.low) : NULL;
+    verdict->above = search.high < HUGE_VAL ? known(verdict, search.high) : NULL;
     return 0;
 }
 
-static int search_best(struct search *search, double base_load, bool base_holds, struct error *err) {
-    const struct variant *v = search->run->variant;
-    bool holds = base_holds;
-    double load = base_load;
-    search->low = base_holds ? base_load : 0;
-    search->high = base_holds ? INFINITY : base_load;
-    while (holds == base_holds && search->verdict->probes < PROBES_MAX) {
-        double next = whole_load(v, base_holds ? load * 2 : load / 2);
-        if (next == load || next > 64 * base_load || next < base_load / 64) return 0;
-        load = next;
-        if (probe(search, load, &holds, err) != 0) return -1;
+/* The records of the best load are taken in a run of their own, since nobody knew before that it would be the best. */
+static int record_best(const struct reach *reach, struct verdict *verdict) {
+    if (!verdict->best || verdict->best == verdict->base || !reach->best_records)
+        return 0;
+    struct trial trial = {.load = verdict->best->load, .records = reach->best_records};
+    try_load(reach, &trial);
+    if (trial.failed) {
+        verdict->error = trial.error;
+        return -1;
     }
-    while (search->low > 0 && search->high / search->low > 1.02 && search->verdict->probes < PROBES_MAX) {
-        double middle = whole_load(v, sqrt(search->low * search->high));
-        if (middle <= search->low || middle >= search->high) break;
-        if (probe(search, middle, &holds, err) != 0) return -1;
-    }
+    MUST(trial.outcome->result.order_hash == verdict->best->result.order_hash);
+    metrics_destroy(&trial.outcome->metrics);
+    free(trial.outcome);
     return 0;
 }
 
-void verdict_reach(const struct variant_run *run, bool search_load, struct verdict *verdict) {
+static int reach_all(const struct reach *reach, struct verdict *verdict) {
+    const struct variant *v = reach->variant;
+    if (v->failed) {
+        verdict->error = v->error;
+        return -1;
+    }
+    struct trial base = {.load = whole_load(v, v->options.load), .records = reach->base_records};
+    try_load(reach, &base);
+    if (base.failed) {
+        verdict->error = base.error;
+        return -1;
+    }
+    verdict->base = verdict->probes[verdict->probe_count++] = base.outcome;
+    if (!reach->search || !v->options.has_slo)
+        return 0;
+    return find_best(reach, verdict) != 0 || record_best(reach, verdict) != 0 ? -1 : 0;
+}
+
+void verdict_reach(const struct reach *reach, struct verdict *verdict) {
     struct timespec begin, end;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     *verdict = (struct verdict){0};
-    const struct variant *v = run->variant;
-    double base_load = whole_load(v, v->options.load);
-    verdict->failed = try_load(run, base_load, &verdict->base, &verdict->error) != 0;
-    if (!verdict->failed && search_load && v->options.has_slo) {
-        struct search search = {.run = run, .verdict = verdict};
-        verdict->failed = search_best(&search, base_load, verdict->base.holds, &verdict->error) != 0;
-        if (!verdict->failed && search.has_best) {
-            verdict->best = search.best;
-            verdict->has_best = true;
-        } else if (!verdict->failed && verdict->base.holds) {
-            verdict->best = verdict->base;
-            verdict->has_best = verdict->best_is_base = true;
-        } else if (search.has_best) {
-            metrics_destroy(&search.best.metrics);
-        }
-        if (verdict->failed) metrics_destroy(&verdict->base.metrics);
-    }
-    if (!verdict->failed) {
-        const struct outcome *priced = verdict_priced(verdict);
-        verdict->failed = variant_cost(v, &priced->metrics, &priced->result, &verdict->cost, &verdict->error) != 0;
-        if (verdict->failed) metrics_destroy(&verdict->base.metrics);
+    if (reach_all(reach, verdict) != 0) {
+        struct error error = verdict->error;
+        verdict_free(verdict);
+        *verdict = (struct verdict){.failed = true, .error = error};
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
     verdict->wall_s = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    progress_done(reach->progress);
 }
 
-const struct outcome *verdict_priced(const struct verdict *verdict) { return verdict->has_best ? &verdict->best : &verdict->base; }
+const struct outcome *verdict_priced(const struct verdict *verdict) {
+    return verdict->best ? verdict->best : verdict->base;
+}
+
+bool verdict_misses(const struct variant *v, const struct verdict *verdict) {
+    return v->options.has_slo && !verdict->failed && !verdict->best && !verdict->base->holds;
+}
 
 void verdict_free(struct verdict *verdict) {
-    if (verdict->failed) return;
-    metrics_destroy(&verdict->base.metrics);
-    if (verdict->has_best && !verdict->best_is_base) metrics_destroy(&verdict->best.metrics);
+    for (size_t i = 0; i < verdict->probe_count; i++) {
+        metrics_destroy(&verdict->probes[i]->metrics);
+        free(verdict->probes[i]);
+    }
+    *verdict = (struct verdict){0};
 }

@@ -23,9 +23,13 @@ static const struct verb {
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static void usage(FILE *out) {
-    fputs("tiersim predicts how fast an LLM serving fleet answers and what it costs, given where its KV cache lives.\n\nusage: tiersim VERB [ARGUMENT...]\n\n", out);
-    for (size_t i = 0; i < VERBS; i++) fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-    fputs("\n`tiersim VERB --help` says more. Start with: tiersim run configs/scenarios/long-context-agents.yaml\n", out);
+    fputs("tiersim predicts how fast an LLM serving fleet answers and what it costs, given where its KV cache "
+          "lives.\n\nusage: tiersim VERB [ARGUMENT...]\n\n",
+          out);
+    for (size_t i = 0; i < VERBS; i++)
+        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+    fputs("\n`tiersim VERB --help` says more. Start with: tiersim run configs/scenarios/long-context-agents.yaml\n",
+          out);
 }
 
 int main(int argc, char **argv) {
@@ -42,7 +46,8 @@ int main(int argc, char **argv) {
     const char *names[VERBS];
     for (size_t i = 0; i < VERBS; i++) {
         names[i] = verbs[i].name;
-        if (strcmp(argv[1], verbs[i].name) != 0) continue;
+        if (strcmp(argv[1], verbs[i].name) != 0)
+            continue;
         /* argp prints argv[0] in its usage lines. */
         char program[64];
         snprintf(program, sizeof program, "tiersim %s", verbs[i].name);
@@ -55,6 +60,7 @@ int main(int argc, char **argv) {
         return code;
     }
     const char *nearest = error_nearest(argv[1], names, VERBS);
-    fprintf(stderr, "tiersim: unknown verb '%s'\n  hint: %s%s%s\n", argv[1], nearest ? "did you mean '" : "`tiersim --help` lists them", nearest ? nearest : "", nearest ? "'?" : "");
+    fprintf(stderr, "tiersim: unknown verb '%s'\n  hint: %s%s%s\n", argv[1],
+            nearest ? "did you mean '" : "`tiersim --help` lists them", nearest ? nearest : "", nearest ? "'?" : "");
     return EXIT_BAD_INPUT;
 }

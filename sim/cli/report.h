@@ -1,4 +1,4 @@
-/* How a run is shown: as the JSON of the machine contract, or as a table for people. */
+/* How a run is shown: as the JSON of the machine contract, or as a table and a story for people. */
 #ifndef SIM_CLI_REPORT_H
 #define SIM_CLI_REPORT_H
 
@@ -6,9 +6,15 @@
 
 /* One JSON document on stdout. */
 void report_json(const struct scenario *scenario, const struct verdict *verdicts);
-/* The story under 100 columns; wide: everything else too. */
+/* The question, the table, the story, under 100 columns; wide: everything else too. */
 void report_table(const struct scenario *scenario, const struct verdict *verdicts, bool wide);
-/* What keeps a variant from going faster: one of "prefill compute", "HBM bandwidth", a link's name, or "the clients". */
-const char *report_binds(const struct variant *variant, const struct outcome *outcome, char *buffer, size_t size);
+
+/* Parts of report_table. `cheapest`: index of that variant, scenario->count: none. */
+size_t report_cheapest(const struct scenario *scenario, const struct verdict *verdicts, size_t but);
+void report_story(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest);
+void report_wide(const struct scenario *scenario, const struct verdict *verdicts);
+
+/* What would flip the answer: lines of `out`, in order of interest. */
+void report_flips(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out);
 
 #endif

@@ -7,10 +7,22 @@
 #include <omp.h>
 #endif
 
+#include "sim/cli/keep.h"
 #include "sim/cli/report.h"
 #include "sim/cli/verbs.h"
 
-enum { SETS_MAX = 256, KEY_SET = 256, KEY_SEED, KEY_DB, KEY_JSON, KEY_WIDE, KEY_EXACT, KEY_AUDIT, KEY_PLUGIN, KEY_NO_SEARCH };
+enum {
+    SETS_MAX = 256,
+    KEY_SET = 256,
+    KEY_SEED,
+    KEY_DB,
+    KEY_JSON,
+    KEY_WIDE,
+    KEY_EXACT,
+    KEY_AUDIT,
+    KEY_PLUGIN,
+    KEY_NO_SEARCH
+};
 
 struct run_arguments {
     const char *path, *database;
@@ -28,11 +40,12 @@ static const struct argp_option run_options[] = {
     {"db", KEY_DB, "FILE", 0, "keep the results in a SQLite database", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"wide", KEY_WIDE, NULL, 0, "everything, not only the story", 0},
-    {"exact-steps", KEY_EXACT, NULL, 0, "take every step by itself (slow; the reference that must give the same results)", 0},
-    {"audit", KEY_AUDIT, NULL, 0, "recount every tier at every step boundary (slow)", 0},
+    {"exact-steps", KEY_EXACT, NULL, 0,
+     "take every step by itself (slow; the reference that must give the same results)", 0},
+    {"audit", KEY_AUDIT, NULL, 0, "recount every tier and link at every step boundary (slow)", 0},
     {"no-search", KEY_NO_SEARCH, NULL, 0, "only the scenario's load, whatever the SLO", 0},
     {"plugin", KEY_PLUGIN, "FILE.so", 0, "load policies built outside", 0},
-    {"jobs", 'j', "N", 0, "variants at a time (default: one a core)", 0},
+    {"jobs", 'j', "N", 0, "simulations at a time (default: one a core)", 0},
     {0}};
 
 static error_t run_parse(int key, char *value, struct argp_state *state) {
@@ -40,76 +53,135 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
     char *end;
     switch (key) {
     case KEY_SET:
-        if (a->set_count == SETS_MAX) argp_error(state, "more than %d --set", SETS_MAX);
+        if (a->set_count == SETS_MAX)
+            argp_error(state, "more than %d --set", SETS_MAX);
         a->sets[a->set_count++] = value;
         return 0;
     case KEY_SEED:
         a->seed = strtoll(value, &end, 10);
         a->has_seed = true;
-        if (*end || !*value || a->seed < 0) argp_error(state, "--seed takes a whole number from 0, not '%s'", value);
+        if (*end || !*value || a->seed < 0)
+            argp_error(state, "--seed takes a whole number from 0, not '%s'", value);
         return 0;
-    case KEY_DB: a->database = value; return 0;
-    case KEY_JSON: a->json = true; return 0;
-    case KEY_WIDE: a->wide = true; return 0;
-    case KEY_EXACT: a->exact_steps = true; return 0;
-    case KEY_AUDIT: a->audit = true; return 0;
-    case KEY_NO_SEARCH: a->no_search = true; return 0;
+    case KEY_DB:
+        a->database = value;
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case KEY_WIDE:
+        a->wide = true;
+        return 0;
+    case KEY_EXACT:
+        a->exact_steps = true;
+        return 0;
+    case KEY_AUDIT:
+        a->audit = true;
+        return 0;
+    case KEY_NO_SEARCH:
+        a->no_search = true;
+        return 0;
     case KEY_PLUGIN:
-        if (policy_load_plugin(value, &a->error) != 0) argp_error(state, "%s", a->error.text);
+        if (policy_load_plugin(value, &a->error) != 0)
+            argp_error(state, "%s", a->error.text);
         return 0;
     case 'j':
-        a->jobs = atoi(value);
-        if (a->jobs < 1) argp_error(state, "-j takes a number from 1, not '%s'", value);
+        a->jobs = (int)strtol(value, &end, 10);
+        if (*end || a->jobs < 1 || a->jobs > 4096)
+            argp_error(state, "-j takes a number from 1, not '%s'", value);
         return 0;
     case ARGP_KEY_ARG:
-        if (a->path) argp_error(state, "one scenario at a time; found '%s' too", value);
+        if (a->path)
+            argp_error(state, "one scenario at a time; found '%s' too", value);
         a->path = value;
         return 0;
     case ARGP_KEY_END:
-        if (!a->path) argp_error(state, "which scenario?\n  hint: tiersim run configs/scenarios/long-context-agents.yaml");
+        if (!a->path)
+            argp_error(state, "which scenario?\n  hint: tiersim run configs/scenarios/long-context-agents.yaml");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static void run_variants(const struct scenario *scenario, const struct run_arguments *a, struct verdict *verdicts) {
+static void run_variants(const struct scenario *scenario, const struct run_arguments *a, struct keeper *keeper,
+                         struct verdict *verdicts) {
+    int count = (int)scenario->count, threads = 1;
 #ifdef _OPENMP
-    if (a->jobs > 0) omp_set_num_threads(a->jobs);
+    threads = a->jobs > 0 ? a->jobs : omp_get_max_threads();
+    omp_set_max_active_levels(2);
 #endif
-    int count = (int)scenario->count;
-#pragma omp parallel for schedule(dynamic, 1)
+    int at_once = threads < count ? threads : count;
+    struct progress *progress = progress_create((uint32_t)count);
+#pragma omp parallel for num_threads(at_once) schedule(dynamic, 1)
     for (int i = 0; i < count; i++) {
         const struct variant *variant = &scenario->variants[i];
-        struct variant_run run = {.variant = variant, .seed = (uint64_t)variant->options.seed, .exact_steps = a->exact_steps, .audit = a->audit};
-        verdict_reach(&run, !a->no_search, &verdicts[i]);
+        struct reach reach = {.variant = variant,
+                              .seed = (uint64_t)variant->options.seed,
+                              .exact_steps = a->exact_steps,
+                              .audit = a->audit,
+                              .search = !a->no_search,
+                              .threads = threads / at_once,
+                              .progress = progress,
+                              .base_records = keeper_sink(keeper, scenario, (size_t)i, false),
+                              .best_records = keeper_sink(keeper, scenario, (size_t)i, true)};
+        verdict_reach(&reach, &verdicts[i]);
     }
+    progress_destroy(progress);
+}
+
+/* Exit code of the verdicts; what failed is said. Whether the fault is the input's or the run's: with one variant it is
+ * as its error has it; of several the others stand. */
+static int tell_failures(const struct scenario *scenario, const struct verdict *verdicts) {
+    int code = EXIT_FINE;
+    size_t failures = 0;
+    for (size_t i = 0; i < scenario->count; i++) {
+        if (!verdicts[i].failed)
+            continue;
+        failures++;
+        fprintf(stderr, "variant '%s': %s\n", scenario->variants[i].name, verdicts[i].error.text);
+        code = (int)verdicts[i].error.exit_code;
+    }
+    return failures == scenario->count ? code : failures > 0 ? EXIT_RUN_FAILED : EXIT_FINE;
+}
+
+static int run_scenario(const struct run_arguments *a, const struct scenario *scenario, struct error *err) {
+    struct keeper keeper = {0};
+    if (a->database && keeper_open(&keeper, a->database, scenario, a->exact_steps, err) != 0) {
+        fprintf(stderr, "%s\n", err->text);
+        return (int)err->exit_code;
+    }
+    struct verdict *verdicts = calloc(scenario->count, sizeof *verdicts);
+    MUST(verdicts != NULL);
+    run_variants(scenario, a, &keeper, verdicts);
+    int code = tell_failures(scenario, verdicts);
+    if (a->json)
+        report_json(scenario, verdicts);
+    else if (scenario->count > 1 || code == EXIT_FINE)
+        report_table(scenario, verdicts, a->wide);
+    if (a->database && keeper_commit(&keeper, scenario, verdicts, err) != 0) {
+        fprintf(stderr, "%s\n", err->text);
+        code = EXIT_RUN_FAILED;
+    }
+    for (size_t i = 0; i < scenario->count; i++)
+        verdict_free(&verdicts[i]);
+    free(verdicts);
+    return code;
 }
 
 int verb_run(int argc, char **argv) {
-    static const struct argp argp = {run_options, run_parse, "SCENARIO.yaml", "Simulates a what-if: how fast a fleet answers and what it costs.", 0, 0, 0};
+    static const struct argp argp = {
+        run_options, run_parse, "SCENARIO.yaml", "Simulates a what-if: how fast a fleet answers and what it costs.", 0,
+        0,           0};
     struct run_arguments a = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct scenario scenario;
-    if (scenario_load(a.path, a.sets, a.set_count, a.has_seed ? &a.seed : NULL, &scenario, &a.error) != 0) {
-        fprintf(stderr, "%s\n", a.error.text);
-        return a.error.exit_code;
+    struct error error = {0};
+    if (scenario_load(a.path, a.sets, a.set_count, a.has_seed ? &a.seed : NULL, &scenario, &error) != 0) {
+        fprintf(stderr, "%s\n", error.text);
+        return error.exit_code;
     }
-    struct verdict *verdicts = calloc(scenario.count, sizeof *verdicts);
-    MUST(verdicts != NULL);
-    run_variants(&scenario, &a, verdicts);
-    int code = EXIT_FINE;
-    for (size_t i = 0; i < scenario.count; i++) {
-        if (!verdicts[i].failed) continue;
-        fprintf(stderr, "variant '%s': %s\n", scenario.variants[i].name, verdicts[i].error.text);
-        /* With one variant it is the input that is bad; with several the others' results stand. */
-        code = scenario.count == 1 ? (int)verdicts[i].error.exit_code : EXIT_RUN_FAILED;
-    }
-    if (a.json)
-        report_json(&scenario, verdicts);
-    else if (scenario.count > 1 || code == EXIT_FINE)
-        report_table(&scenario, verdicts, a.wide);
-    for (size_t i = 0; i < scenario.count; i++) verdict_free(&verdicts[i]);
-    free(verdicts);
+    int code = run_scenario(&a, &scenario, &error);
     scenario_free(&scenario);
     return code;
 }

@@ -36,10 +36,17 @@ struct scenario_options {
 };
 extern const struct option scenario_options_table[];
 
+/* A file that a variant rests on, for whoever keeps its results. */
+struct variant_input {
+    const char *role, *path;
+    bool is_text; /* configuration, small; otherwise data */
+};
+enum { VARIANT_INPUTS_MAX = 12 };
+
 /* One variant, loaded: everything cluster_run needs but the load. Immutable once loaded. */
 struct variant {
     const char *name;
-    const char *resolved;        /* its configuration as YAML */
+    const char *resolved; /* its configuration as YAML */
     struct scenario_options options;
     struct arch *arch;
     struct gpu *gpu;
@@ -49,13 +56,22 @@ struct variant {
     struct node_options node;
     struct prices prices;
     struct workload_options workload;
-    struct trace *trace;         /* owned by the scenario */
+    struct trace *trace; /* owned by the scenario */
     struct step_model *model;
     uint32_t instances, instances_per_node;
     const struct policy *batch, *route, *reuse;
     const void *batch_options, *route_options, *reuse_options;
-    bool failed;                 /* it could not be loaded: error says why */
+    struct variant_input inputs[VARIANT_INPUTS_MAX];
+    size_t input_count;
+    bool failed; /* it cannot run: error says why */
     struct error error;
+};
+
+/* A trace that was loaded for some variant. */
+struct shared_trace {
+    const char *path, *format;
+    bool dedupe;
+    struct trace *trace;
 };
 
 struct scenario {
@@ -64,13 +80,15 @@ struct scenario {
     struct scenario_options options;
     struct variant *variants;
     size_t count;
-    struct trace *traces[8];     /* loaded once each */
+    struct shared_trace *traces;
     size_t trace_count;
 };
 
-/* Reads the file, applies the --set assignments, and loads every variant. A variant that cannot be is marked failed only when others
- * can; bad input in what all share is an error. */
-int scenario_load(const char *path, const char *const *sets, size_t set_count, const int64_t *seed, struct scenario *out, struct error *err);
+/* Reads the file, applies the --set assignments, and loads every variant. Whatever is written wrongly, in any variant,
+ * is an error. A variant that is written well and cannot be, as when its model does not fit its GPUs, is marked failed;
+ * it is an error where no variant is left. */
+int scenario_load(const char *path, const char *const *sets, size_t set_count, const int64_t *seed,
+                  struct scenario *out, struct error *err);
 void scenario_free(struct scenario *scenario);
 
 /* One run of a variant at a load. The result and metrics are the caller's (metrics_destroy). */
@@ -83,14 +101,27 @@ struct variant_run {
     bool (*progress)(void *self, sim_time now, uint64_t finished);
     void *progress_self;
 };
-int variant_simulate(const struct variant_run *run, struct metrics *metrics, struct cluster_result *result, struct error *err);
+int variant_simulate(const struct variant_run *run, struct metrics *metrics, struct cluster_result *result,
+                     struct error *err);
 
 /* What the fleet of a variant costs over the metrics' span. */
-int variant_cost(const struct variant *variant, const struct metrics *metrics, const struct cluster_result *result, struct cost *out, struct error *err);
+int variant_cost(const struct variant *variant, const struct metrics *metrics, const struct cluster_result *result,
+                 struct cost *out, struct error *err);
 /* Shares of the GPUs' peaks used over the span: memory bandwidth, FLOPS; and time busy. */
 struct gpu_shares {
     double busy, bandwidth, flops;
 };
-struct gpu_shares variant_gpu_shares(const struct variant *variant, const struct metrics *metrics, const struct cluster_result *result);
+struct gpu_shares variant_gpu_shares(const struct variant *variant, const struct metrics *metrics,
+                                     const struct cluster_result *result);
+/* First arrival to last completion. */
+double result_simulated_s(const struct cluster_result *result);
+/* Sessions that the workload keeps at a time in the fleet at this load; 0 where it is not made of them. */
+double variant_sessions(const struct variant *variant, double load);
+/* When the last request may arrive at this load, s of simulated time; 0: not known. */
+double variant_horizon_s(const struct variant *variant, double load);
+/* Units of tier `tier` in the fleet. */
+double variant_tier_units(const struct variant *variant, size_t tier);
+/* What the tier is bought as: its device, or its name. */
+const char *tier_device(const struct tier_options *tier);
 
 #endif

@@ -4,22 +4,29 @@
 
 static int read_entry(const struct node *name, struct arena *arena, struct node **out, struct error *err) {
     const char *path;
-    if (name->kind != NODE_SCALAR) return error_at(err, name->at, "a workload is named by one word\n  hint: `tiersim list workloads`");
-    if (catalogue_find("workloads", name->text, name->at, arena, &path, err) != 0) return -1;
+    if (name->kind != NODE_SCALAR)
+        return error_at(err, name->at, "a workload is named by one word\n  hint: `tiersim list workloads`");
+    if (catalogue_find("workloads", name->text, name->at, arena, &path, err) != 0)
+        return -1;
     return node_read_file(path, arena, out, err);
 }
 
 int load_workload(const struct node *node, struct arena *arena, struct workload_options *out, struct error *err) {
     struct node *tree = NULL;
     const struct node *base = node->kind == NODE_MAPPING ? node_get(node, "base") : node;
-    if (base && read_entry(base, arena, &tree, err) != 0) return -1;
+    if (base && read_entry(base, arena, &tree, err) != 0)
+        return -1;
     if (node->kind == NODE_MAPPING) {
         struct node *over = node_without(node, "base", arena);
         tree = tree ? node_merge(tree, over, arena) : over;
     }
-    if (options_read(tree, workload_option_table, out, arena, err) != 0) return -1;
-    if (!out->generate_node) return 0;
-    if (out->trace_name) return error_at(err, out->generate_node->at, "a workload is a trace or a generator, not both\n  hint: leave out trace: or generate:");
+    if (options_read(tree, workload_option_table, out, arena, err) != 0)
+        return -1;
+    if (!out->generate_node)
+        return 0;
+    if (out->trace_name)
+        return error_at(err, out->generate_node->at,
+                        "a workload is a trace or a generator, not both\n  hint: leave out trace: or generate:");
     out->generates = true;
     return options_read(out->generate_node, generator_option_table, &out->generate, arena, err);
 }

@@ -5,7 +5,9 @@
 
 #include "sim/base/error.h"
 
-struct json json_begin(FILE *out) { return (struct json){.out = out}; }
+struct json json_begin(FILE *out) {
+    return (struct json){.out = out};
+}
 
 void json_end(struct json *json) {
     MUST(json->depth == 0);
@@ -29,11 +31,14 @@ static void escaped(FILE *out, const char *text) {
 }
 
 static void begin_item(struct json *json, const char *key) {
+    MUST((key != NULL) == (json->depth > 0 && !json->is_array[json->depth - 1]));
     if (json->depth > 0) {
-        if (json->has_items[json->depth - 1]) fputc(',', json->out);
+        if (json->has_items[json->depth - 1])
+            fputc(',', json->out);
         json->has_items[json->depth - 1] = true;
     }
-    if (!key) return;
+    if (!key)
+        return;
     escaped(json->out, key);
     fputc(':', json->out);
 }
@@ -41,20 +46,29 @@ static void begin_item(struct json *json, const char *key) {
 static void open_nest(struct json *json, const char *key, char bracket) {
     begin_item(json, key);
     MUST(json->depth < JSON_DEPTH_MAX);
+    json->is_array[json->depth] = bracket == '[';
     json->has_items[json->depth++] = false;
     fputc(bracket, json->out);
 }
 
 static void close_nest(struct json *json, char bracket) {
-    MUST(json->depth > 0);
+    MUST(json->depth > 0 && json->is_array[json->depth - 1] == (bracket == ']'));
     json->depth--;
     fputc(bracket, json->out);
 }
 
-void json_object(struct json *json, const char *key) { open_nest(json, key, '{'); }
-void json_object_end(struct json *json) { close_nest(json, '}'); }
-void json_array(struct json *json, const char *key) { open_nest(json, key, '['); }
-void json_array_end(struct json *json) { close_nest(json, ']'); }
+void json_object(struct json *json, const char *key) {
+    open_nest(json, key, '{');
+}
+void json_object_end(struct json *json) {
+    close_nest(json, '}');
+}
+void json_array(struct json *json, const char *key) {
+    open_nest(json, key, '[');
+}
+void json_array_end(struct json *json) {
+    close_nest(json, ']');
+}
 
 void json_string(struct json *json, const char *key, const char *text) {
     begin_item(json, key);
@@ -68,9 +82,10 @@ void json_number(struct json *json, const char *key, double value) {
         return;
     }
     char text[32];
-    for (int digits = 6; digits <= 17; digits++) {
+    for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
+        if (strtod(text, NULL) == value)
+            break;
     }
     fputs(text, json->out);
 }

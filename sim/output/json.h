@@ -1,4 +1,6 @@
-/* Writing JSON to a stream: the commas, the nesting and the escapes. Numbers are printed so that they read back the same. */
+/* Writing JSON to a stream: the commas, the nesting and the escapes. Numbers are printed so that they read back the
+ * same, in as few digits as that takes. What is opened must be closed by its own kind, and keys stand in objects only:
+ * anything else is a defect (MUST). */
 #ifndef SIM_OUTPUT_JSON_H
 #define SIM_OUTPUT_JSON_H
 
@@ -10,10 +12,10 @@ enum { JSON_DEPTH_MAX = 32 };
 struct json {
     FILE *out;
     int depth;
-    bool has_items[JSON_DEPTH_MAX];
+    bool has_items[JSON_DEPTH_MAX], is_array[JSON_DEPTH_MAX];
 };
 struct json json_begin(FILE *out);
-/* Ends the line; everything opened must be closed (MUST). */
+/* Ends the line; everything opened must be closed. */
 void json_end(struct json *json);
 /* `key` NULL: an element of an array, or the document itself. */
 void json_object(struct json *json, const char *key);

@@ -1,16 +1,20 @@
 #include "sim/output/metrics.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sim/base/error.h"
-#include "sim/base/int_map.h"
-#include "sim/base/option.h"
 
-#define SLO(key, member, what)                                                                                                                        \
-    { .name = key, .kind = OPTION_REAL, .offset = offsetof(struct slo_options, member), .unit = UNIT_SECONDS, .fallback = "0", .min = 0, .max = 1e9, .help = what }
+enum { SESSIONS_RECENT_MAX = 1 << 20 };
+
+#define SLO(key, member, what)                                                                                         \
+    {                                                                                                                  \
+        .name = key, .kind = OPTION_REAL, .offset = offsetof(struct slo_options, member), .unit = UNIT_SECONDS,        \
+        .fallback = "0", .min = 0, .max = 1e9, .help = what                                                            \
+    }
 const struct option slo_options_table[] = {
     SLO("ttft_p50", ttft_p50_s, "limit of the median time to first token; 0: none"),
     SLO("ttft_p90", ttft_p90_s, "limit of its 90th percentile"),
@@ -21,154 +25,241 @@ const struct option slo_options_table[] = {
     SLO("e2e_p50", e2e_p50_s, "limit of the median end-to-end time"),
     SLO("e2e_p90", e2e_p90_s, "limit of its 90th percentile"),
     SLO("e2e_p99", e2e_p99_s, "limit of its 99th percentile"),
+    {.name = "attainment",
+     .kind = OPTION_REAL,
+     .offset = offsetof(struct slo_options, attainment),
+     .unit = UNIT_RATIO,
+     .fallback = "0",
+     .min = 0,
+     .max = 1,
+     .help = "share of requests that keep all limits at once, each the one of its highest percentile; 0: not asked"},
     OPTION_END};
 
 /* The limit that a single request has to keep: that of the highest percentile given; 0: none. */
-static double request_limit_s(double p50_s, double p90_s, double p99_s) { return p99_s > 0 ? p99_s : p90_s > 0 ? p90_s : p50_s; }
+static double request_limit_s(double p50_s, double p90_s, double p99_s) {
+    return p99_s > 0 ? p99_s : p90_s > 0 ? p90_s : p50_s;
+}
 
-static bool keeps(double limit_s, int64_t value_ns) { return limit_s <= 0 || (double)value_ns <= limit_s * 1e9; }
+static double ttft_limit_s(const struct slo_options *slo) {
+    return request_limit_s(slo->ttft_p50_s, slo->ttft_p90_s, slo->ttft_p99_s);
+}
+
+static bool keeps(double limit_s, int64_t value_ns) {
+    return limit_s <= 0 || (double)value_ns <= limit_s * 1e9;
+}
 
 static bool is_good(const struct slo_options *slo, int64_t ttft_ns, int64_t tpot_ns, int64_t e2e_ns) {
-    return keeps(request_limit_s(slo->ttft_p50_s, slo->ttft_p90_s, slo->ttft_p99_s), ttft_ns) &&
+    return keeps(ttft_limit_s(slo), ttft_ns) &&
            keeps(request_limit_s(slo->tpot_p50_s, slo->tpot_p90_s, slo->tpot_p99_s), tpot_ns) &&
            keeps(request_limit_s(slo->e2e_p50_s, slo->e2e_p90_s, slo->e2e_p99_s), e2e_ns);
 }
 
-static struct metrics_window *window_of(struct metrics *metrics, int64_t arrival_ns) {
-    uint32_t index = (uint32_t)((arrival_ns - metrics->first_arrival_ns) / INT64_C(60000000000));
-    if (arrival_ns < metrics->first_arrival_ns) index = 0;
-    while (index >= metrics->window_room) {
-        uint32_t room = metrics->window_room ? 2 * metrics->window_room : 64;
-        metrics->windows = realloc(metrics->windows, room * sizeof *metrics->windows);
-        MUST(metrics->windows != NULL);
-        memset(metrics->windows + metrics->window_room, 0, (room - metrics->window_room) * sizeof *metrics->windows);
-        metrics->window_room = room;
-    }
-    if (index >= metrics->window_count) metrics->window_count = index + 1;
-    struct metrics_window *window = &metrics->windows[index];
-    if (!window->ttft) window->ttft = histogram_create();
-    return window;
+static uint64_t hits_of(const struct request_record *record) {
+    uint64_t hits = 0;
+    for (int t = 0; t < RECORD_TIERS_MAX; t++)
+        hits += record->hit_tokens[t];
+    return hits;
 }
 
-static void measure(struct metrics *metrics, const struct request_record *record) {
+static void *grown(void *items, uint32_t count, size_t size) {
+    if (count & (count - 1) && count > 0)
+        return items; /* room is a power of two, so it is full only when the count is one */
+    items = realloc(items, (count ? 2 * (size_t)count : 1) * size);
+    MUST(items != NULL);
+    return items;
+}
+
+/* Records come in order of their end, so only the last window is ever open. */
+static void close_window(struct metrics *metrics) {
+    if (!metrics->window_ttft)
+        return;
+    metrics->windows[metrics->window_count - 1].ttft_p99_ns = histogram_percentile(metrics->window_ttft, 0.99);
+}
+
+static void add_to_window(struct metrics *metrics, const struct request_record *record) {
+    int64_t start_s = record->end_ns / (METRICS_WINDOW_S * INT64_C(1000000000)) * METRICS_WINDOW_S;
+    if (metrics->window_count == 0 || metrics->windows[metrics->window_count - 1].start_s != start_s) {
+        close_window(metrics);
+        histogram_destroy(metrics->window_ttft);
+        metrics->window_ttft = histogram_create();
+        metrics->windows = grown(metrics->windows, metrics->window_count, sizeof *metrics->windows);
+        metrics->windows[metrics->window_count++] = (struct metrics_window){.start_s = start_s};
+    }
+    struct metrics_window *window = &metrics->windows[metrics->window_count - 1];
+    window->requests++;
+    window->prompt_tokens += record->prompt_tokens;
+    window->hit_tokens += hits_of(record);
+    histogram_add(metrics->window_ttft, record->first_token_ns - record->arrival_ns);
+}
+
+static void add_late(struct metrics_late *late, const struct request_record *record, uint64_t lost) {
+    double computed = (double)record->computed_tokens, prefill = (double)record->cause_ns[CAUSE_PREFILL];
+    double again = computed > 0 ? (double)lost / computed : 0;
+    late->requests++;
+    late->queue_ns += (double)record->cause_ns[CAUSE_QUEUE];
+    late->prefill_ns += prefill;
+    late->lost_ns += prefill * (again < 1 ? again : 1);
+    for (int t = 0; t < RECORD_TIERS_MAX; t++)
+        late->load_ns[t] += (double)record->load_tier_ns[t];
+}
+
+static void add_times(struct metrics *metrics, const struct request_record *record, uint64_t lost) {
     int64_t ttft_ns = record->first_token_ns - record->arrival_ns, e2e_ns = record->end_ns - record->arrival_ns;
-    int64_t tpot_ns = record->output_tokens > 1 ? (record->end_ns - record->first_token_ns) / (record->output_tokens - 1) : 0;
-    if (metrics->measured++ == 0 || record->arrival_ns < metrics->first_measured_ns) metrics->first_measured_ns = record->arrival_ns;
+    int64_t tpot_ns = 0;
+    if (record->output_tokens > 1) {
+        tpot_ns = (record->end_ns - record->first_token_ns) / (record->output_tokens - 1);
+        histogram_add(metrics->tpot, tpot_ns);
+    }
     histogram_add(metrics->ttft, ttft_ns);
     histogram_add(metrics->e2e, e2e_ns);
-    if (record->output_tokens > 1) histogram_add(metrics->tpot, tpot_ns);
     histogram_add(metrics->context, (int64_t)record->prompt_tokens + record->output_tokens);
+    if (!metrics->slo)
+        return;
+    metrics->good += is_good(metrics->slo, ttft_ns, tpot_ns, e2e_ns);
+    if (!keeps(ttft_limit_s(metrics->slo), ttft_ns))
+        add_late(&metrics->late, record, lost);
+}
+
+static void measure(struct metrics *metrics, const struct request_record *record, uint64_t lost) {
+    if (metrics->measured++ == 0 || record->arrival_ns < metrics->first_measured_ns)
+        metrics->first_measured_ns = record->arrival_ns;
+    add_times(metrics, record, lost);
     metrics->prompt_tokens += record->prompt_tokens;
     metrics->output_tokens += record->output_tokens;
     metrics->recomputed_tokens += record->recomputed_tokens;
     metrics->computed_tokens += record->computed_tokens;
-    uint64_t hits = 0;
+    metrics->lost_tokens += lost;
     for (int t = 0; t < RECORD_TIERS_MAX; t++) {
         metrics->hit_tokens[t] += record->hit_tokens[t];
-        hits += record->hit_tokens[t];
         metrics->load_tier_ns[t] += (double)record->load_tier_ns[t];
     }
-    for (int c = 0; c < CAUSE_COUNT; c++) metrics->cause_ns[c] += (double)record->cause_ns[c];
-    /* What a hit below HBM cost: the wait for its load, which a hit in HBM would not have had. */
-    if (record->slowest_tier > 0) histogram_add(metrics->penalty[record->slowest_tier], record->cause_ns[CAUSE_LOAD]);
-    if (metrics->slo && is_good(metrics->slo, ttft_ns, tpot_ns, e2e_ns)) metrics->good++;
-    struct metrics_window *window = window_of(metrics, record->arrival_ns);
-    window->requests++;
-    window->prompt_tokens += record->prompt_tokens;
-    window->hit_tokens += hits;
-    histogram_add(window->ttft, ttft_ns);
+    for (int c = 0; c < CAUSE_COUNT; c++)
+        metrics->cause_ns[c] += (double)record->cause_ns[c];
+    if (record->slowest_tier <= 0)
+        return;
+    struct histogram **penalty = &metrics->penalty[record->slowest_tier];
+    if (!*penalty)
+        *penalty = histogram_create();
+    histogram_add(*penalty, record->cause_ns[CAUSE_LOAD]);
 }
 
 /* Of a session's prompt, what its last request had had (prompt and answer) and nobody had kept. */
 static uint64_t take_lost(struct metrics *metrics, const struct request_record *record) {
-    uint32_t before = int_map_get(metrics->session_tokens, record->session);
-    uint64_t hits = 0, known = before == INT_MAP_NONE ? 0 : before;
-    for (int t = 0; t < RECORD_TIERS_MAX; t++) hits += record->hit_tokens[t];
-    if (known > record->prompt_tokens) known = record->prompt_tokens;
-    int_map_put(metrics->session_tokens, record->session, record->prompt_tokens + record->output_tokens);
+    uint64_t hits = hits_of(record), known;
+    uint32_t before = int_map_get(metrics->recent_sessions, record->session);
+    if (before == INT_MAP_NONE && metrics->older_sessions)
+        before = int_map_get(metrics->older_sessions, record->session);
+    known = before == INT_MAP_NONE ? 0 : before;
+    if (known > record->prompt_tokens)
+        known = record->prompt_tokens;
+    if (int_map_count(metrics->recent_sessions) >= SESSIONS_RECENT_MAX) {
+        if (metrics->older_sessions)
+            int_map_destroy(metrics->older_sessions);
+        metrics->older_sessions = metrics->recent_sessions;
+        metrics->recent_sessions = int_map_create();
+    }
+    int_map_put(metrics->recent_sessions, record->session, record->prompt_tokens + record->output_tokens);
     return known > hits ? known - hits : 0;
 }
 
 static void take_request(void *self, const struct request_record *record) {
     struct metrics *metrics = self;
-    if (metrics->finished + metrics->rejected == 0 || record->arrival_ns < metrics->first_arrival_ns) metrics->first_arrival_ns = record->arrival_ns;
-    if (record->end_ns > metrics->last_end_ns) metrics->last_end_ns = record->end_ns;
+    bool measured = record->arrival_ns >= metrics->warmup_ns;
+    if (metrics->finished + metrics->rejected == 0 || record->arrival_ns < metrics->first_arrival_ns)
+        metrics->first_arrival_ns = record->arrival_ns;
+    if (record->end_ns > metrics->last_end_ns)
+        metrics->last_end_ns = record->end_ns;
     if (record->end == REQUEST_REJECTED) {
         metrics->rejected++;
+        metrics->rejected_measured += measured;
     } else {
         metrics->finished++;
         metrics->preempted += record->preemptions > 0;
         uint64_t lost = take_lost(metrics, record);
-        if (record->arrival_ns >= metrics->warmup_ns) {
-            metrics->lost_tokens += lost;
-            measure(metrics, record);
-        }
+        add_to_window(metrics, record);
+        if (measured)
+            measure(metrics, record, lost);
     }
-    if (metrics->also && metrics->also->request) metrics->also->request(metrics->also->self, record);
+    if (metrics->also && metrics->also->request)
+        metrics->also->request(metrics->also->self, record);
 }
 
 static void take_link(void *self, const struct link_record *record) {
     struct metrics *metrics = self;
-    metrics->links = realloc(metrics->links, (metrics->link_count + 1) * sizeof *metrics->links);
-    MUST(metrics->links != NULL);
+    metrics->links = grown(metrics->links, metrics->link_count, sizeof *metrics->links);
     struct metrics_link *link = &metrics->links[metrics->link_count++];
     snprintf(link->name, sizeof link->name, "%s", record->name);
     link->bytes = record->bytes;
     link->peak_bytes_per_s = record->peak_bytes_per_s;
     link->busy_ns = record->busy_ns;
-    if (metrics->also && metrics->also->link) metrics->also->link(metrics->also->self, record);
+    if (metrics->also && metrics->also->link)
+        metrics->also->link(metrics->also->self, record);
 }
 
 static void take_tier(void *self, const struct tier_record *record) {
     struct metrics *metrics = self;
-    metrics->tiers = realloc(metrics->tiers, (metrics->tier_count + 1) * sizeof *metrics->tiers);
-    MUST(metrics->tiers != NULL);
+    metrics->tiers = grown(metrics->tiers, metrics->tier_count, sizeof *metrics->tiers);
     struct metrics_tier *tier = &metrics->tiers[metrics->tier_count++];
     snprintf(tier->name, sizeof tier->name, "%s", record->name);
     tier->record = *record;
     tier->record.name = NULL;
-    if (metrics->also && metrics->also->tier) metrics->also->tier(metrics->also->self, record);
+    if (metrics->also && metrics->also->tier)
+        metrics->also->tier(metrics->also->self, record);
 }
 
 static void take_instance(void *self, const struct instance_record *record) {
     struct metrics *metrics = self;
-    metrics->busy_ns += record->busy_ns;
-    metrics->steps += record->steps;
-    metrics->runs += record->runs;
-    if (metrics->also && metrics->also->instance) metrics->also->instance(metrics->also->self, record);
+    metrics->instances = grown(metrics->instances, metrics->instance_count, sizeof *metrics->instances);
+    metrics->instances[metrics->instance_count++] = *record;
+    if (metrics->also && metrics->also->instance)
+        metrics->also->instance(metrics->also->self, record);
 }
 
 static void take_run(void *self, const struct run_record *record) {
     struct metrics *metrics = self;
-    if (metrics->also && metrics->also->run) metrics->also->run(metrics->also->self, record);
+    if (metrics->also && metrics->also->run)
+        metrics->also->run(metrics->also->self, record);
 }
+
 static void take_transfer(void *self, const struct transfer_record *record) {
     struct metrics *metrics = self;
-    if (metrics->also && metrics->also->transfer) metrics->also->transfer(metrics->also->self, record);
+    if (metrics->also && metrics->also->transfer)
+        metrics->also->transfer(metrics->also->self, record);
 }
 
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also) {
     *metrics = (struct metrics){.slo = slo, .warmup_ns = warmup_ns, .also = also};
     metrics->sink = (struct sink){metrics, take_request, take_run, take_transfer, take_link, take_tier, take_instance};
-    metrics->session_tokens = int_map_create();
+    metrics->recent_sessions = int_map_create();
     metrics->ttft = histogram_create();
     metrics->tpot = histogram_create();
     metrics->e2e = histogram_create();
     metrics->context = histogram_create();
-    for (int t = 0; t < RECORD_TIERS_MAX; t++) metrics->penalty[t] = histogram_create();
+}
+
+void metrics_settle(struct metrics *metrics) {
+    close_window(metrics);
+    histogram_destroy(metrics->window_ttft);
+    if (metrics->recent_sessions)
+        int_map_destroy(metrics->recent_sessions);
+    if (metrics->older_sessions)
+        int_map_destroy(metrics->older_sessions);
+    metrics->window_ttft = NULL;
+    metrics->recent_sessions = metrics->older_sessions = NULL;
 }
 
 void metrics_destroy(struct metrics *metrics) {
-    int_map_destroy(metrics->session_tokens);
+    metrics_settle(metrics);
     histogram_destroy(metrics->ttft);
     histogram_destroy(metrics->tpot);
     histogram_destroy(metrics->e2e);
     histogram_destroy(metrics->context);
-    for (int t = 0; t < RECORD_TIERS_MAX; t++) histogram_destroy(metrics->penalty[t]);
-    for (uint32_t w = 0; w < metrics->window_count; w++) histogram_destroy(metrics->windows[w].ttft);
+    for (int t = 0; t < RECORD_TIERS_MAX; t++)
+        histogram_destroy(metrics->penalty[t]);
     free(metrics->windows);
     free(metrics->links);
     free(metrics->tiers);
+    free(metrics->instances);
     *metrics = (struct metrics){0};
 }
 
@@ -177,16 +268,65 @@ double metrics_span_s(const struct metrics *metrics) {
     return metrics->last_end_ns > from_ns ? (double)(metrics->last_end_ns - from_ns) * 1e-9 : 0;
 }
 
-static bool percentiles_keep(const struct histogram *histogram, double p50_s, double p90_s, double p99_s) {
-    return keeps(p50_s, histogram_percentile(histogram, 0.5)) && keeps(p90_s, histogram_percentile(histogram, 0.9)) && keeps(p99_s, histogram_percentile(histogram, 0.99));
+/* Percentile over limit; rejected requests stand above every limit. HUGE_VAL: the percentile falls among them. */
+static double over_limit(const struct metrics *metrics, const struct histogram *histogram, double share,
+                         double limit_s) {
+    if (limit_s <= 0)
+        return 0;
+    double count = (double)histogram_count(histogram), all = count + (double)metrics->rejected_measured;
+    if (count == 0)
+        return metrics->rejected_measured > 0 ? HUGE_VAL : 0;
+    double rank = ceil(share * all - 1e-9);
+    if (rank > count)
+        return HUGE_VAL;
+    return (double)histogram_percentile(histogram, rank / count) * 1e-9 / limit_s;
+}
+
+static double worst_of(const struct metrics *metrics, const struct histogram *histogram, double p50_s, double p90_s,
+                       double p99_s) {
+    double worst = over_limit(metrics, histogram, 0.5, p50_s);
+    worst = fmax(worst, over_limit(metrics, histogram, 0.9, p90_s));
+    return fmax(worst, over_limit(metrics, histogram, 0.99, p99_s));
+}
+
+double metrics_tightest(const struct metrics *metrics, int *which) {
+    const struct slo_options *slo = metrics->slo;
+    *which = 0;
+    if (!slo)
+        return 0;
+    double all[] = {worst_of(metrics, metrics->ttft, slo->ttft_p50_s, slo->ttft_p90_s, slo->ttft_p99_s),
+                    worst_of(metrics, metrics->tpot, slo->tpot_p50_s, slo->tpot_p90_s, slo->tpot_p99_s),
+                    worst_of(metrics, metrics->e2e, slo->e2e_p50_s, slo->e2e_p90_s, slo->e2e_p99_s)};
+    for (int i = 1; i < 3; i++)
+        if (all[i] > all[*which])
+            *which = i;
+    return all[*which];
 }
 
 bool metrics_hold_slo(const struct metrics *metrics) {
-    const struct slo_options *slo = metrics->slo;
-    if (!slo) return true;
-    return metrics->measured > 0 && metrics->rejected == 0 && percentiles_keep(metrics->ttft, slo->ttft_p50_s, slo->ttft_p90_s, slo->ttft_p99_s) &&
-           percentiles_keep(metrics->tpot, slo->tpot_p50_s, slo->tpot_p90_s, slo->tpot_p99_s) &&
-           percentiles_keep(metrics->e2e, slo->e2e_p50_s, slo->e2e_p90_s, slo->e2e_p99_s);
+    int which;
+    if (!metrics->slo)
+        return true;
+    return metrics->measured > 0 && metrics_tightest(metrics, &which) <= 1 &&
+           metrics_attainment(metrics) >= metrics->slo->attainment;
 }
 
-double metrics_attainment(const struct metrics *metrics) { return metrics->measured ? (double)metrics->good / (double)metrics->measured : 0; }
+double metrics_attainment(const struct metrics *metrics) {
+    uint64_t all = metrics->measured + metrics->rejected_measured;
+    return all ? (double)metrics->good / (double)all : 0;
+}
+
+double metrics_percentile_s(const struct histogram *histogram, double share) {
+    return histogram ? (double)histogram_percentile(histogram, share) * 1e-9 : 0;
+}
+
+void metrics_percentile_interval_s(const struct histogram *histogram, double share, double *low_s, double *high_s) {
+    double count = (double)histogram_count(histogram), spread = 1.645 * sqrt(count * share * (1 - share));
+    double low = (share * count - spread) / count, high = (share * count + spread) / count;
+    *low_s = metrics_percentile_s(histogram, low > 1 / count ? low : 1 / count);
+    *high_s = metrics_percentile_s(histogram, high < 1 ? high : 1);
+}
+
+uint64_t metrics_again_tokens(const struct metrics *metrics) {
+    return metrics->lost_tokens > metrics->recomputed_tokens ? metrics->lost_tokens : metrics->recomputed_tokens;
+}

@@ -1,0 +1,232 @@
+/* What the table means: the price of a miss, what would flip the answer, what wears out, what it all rests on. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli/report.h"
+#include "sim/memory/hierarchy.h"
+
+enum { COLUMNS = 98 };
+
+/* Prints a paragraph in lines of at most COLUMNS characters, the further ones indented. */
+static void print_wrapped(const char *text) {
+    size_t column = 0;
+    while (*text) {
+        size_t word = strcspn(text, " \n");
+        if (column > 0 && column + 1 + word > COLUMNS) {
+            fputs("\n  ", stdout);
+            column = 2;
+        } else if (column > 0) {
+            putchar(' ');
+            column++;
+        }
+        fwrite(text, 1, word, stdout);
+        column += word;
+        text += word;
+        if (*text == '\n')
+            column = 0, putchar('\n');
+        text += *text != 0;
+    }
+    if (column > 0)
+        putchar('\n');
+}
+
+/* Prefill of `tokens` from nothing on an idle instance, in chunks of the token budget. */
+static double prefill_s(const struct variant *v, int64_t tokens) {
+    double seconds = 0;
+    for (int64_t at = 0, q; at < tokens; at += q) {
+        q = tokens - at < v->options.serving.token_budget ? tokens - at : v->options.serving.token_budget;
+        struct step_shape shape = {.prefill_seqs = 1,
+                                   .prefill_tokens = q,
+                                   .prefill_context = at + q,
+                                   .prefill_pairs = q * (at + q) - q * (q - 1) / 2,
+                                   .prefill_squares = q * q,
+                                   .logits = 1};
+        seconds += step_cost(v->model, &shape).seconds;
+    }
+    return seconds;
+}
+
+static void nothing_loaded(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX],
+                           sim_time now) {
+    (void)self, (void)instance, (void)tag, (void)tier_ns, (void)now;
+}
+static void nothing_free(void *self, uint32_t instance, sim_time now) {
+    (void)self, (void)instance, (void)now;
+}
+static void nothing_swapped(void *self, uint32_t instance, uint64_t tag, sim_time now) {
+    (void)self, (void)instance, (void)tag, (void)now;
+}
+
+/* Seconds to fetch `tokens` from each tier with all links idle, by the same network that the run used. */
+static bool fetch_times(const struct variant *v, int64_t tokens, double seconds[RECORD_TIERS_MAX]) {
+    const struct scenario_options *o = &v->options;
+    struct engine *engine = engine_create(ENGINE_WINNER_TREE);
+    double block = (double)o->serving.block_tokens;
+    enum dtype kv = (enum dtype)o->kv_dtype;
+    struct hierarchy_setup setup = {.engine = engine,
+                                    .node = &v->node,
+                                    .tiers = &o->tiers,
+                                    .instances = 1,
+                                    .instances_per_node = v->instances_per_node,
+                                    .tp = o->tp,
+                                    .block_tokens = (uint32_t)o->serving.block_tokens,
+                                    .hbm_block_bytes = block * arch_kv_bytes_per_token_all(v->arch, kv, o->tp),
+                                    .lower_block_bytes = block * arch_kv_bytes_per_token_stored(v->arch, kv),
+                                    .hbm_blocks = 1024,
+                                    .connector = v->connector,
+                                    .prefix = true,
+                                    .on_loaded = nothing_loaded,
+                                    .on_space = nothing_free,
+                                    .on_swapped = nothing_swapped};
+    struct hierarchy *hierarchy;
+    struct error error;
+    bool fine = hierarchy_create(&setup, &hierarchy, &error) == 0;
+    uint32_t blocks = (uint32_t)(tokens / o->serving.block_tokens);
+    for (uint32_t t = 1; fine && t < o->tiers.count; t++)
+        seconds[t] = kv_predict_fetch_s(hierarchy, 0, t, blocks ? blocks : 1);
+    if (fine)
+        hierarchy_destroy(hierarchy);
+    engine_destroy(engine);
+    return fine;
+}
+
+/* ", flash 0.2 s (30x less)" for each tier that was not there before. */
+static void tell_fetches(const struct scenario *scenario, const struct verdict *verdicts, int64_t tokens,
+                         double compute_s, FILE *out) {
+    const char *told[RECORD_TIERS_MAX * 2];
+    size_t count = 0;
+    for (size_t i = 0; i < scenario->count; i++) {
+        const struct variant *v = &scenario->variants[i];
+        const struct tier_options *tiers = v->options.tiers.items;
+        double fetch_s[RECORD_TIERS_MAX];
+        if (verdicts[i].failed || v->options.tiers.count < 2 || !fetch_times(v, tokens, fetch_s))
+            continue;
+        for (size_t t = 1; t < v->options.tiers.count; t++) {
+            char text[32];
+            bool new = count < sizeof told / sizeof *told;
+            for (size_t k = 0; k < count && new; k++)
+                new = strcmp(told[k], tiers[t].name) != 0;
+            if (!new)
+                continue;
+            fprintf(out, "%s %s %s (%.0fx less)", count ? "," : " Fetching it from", tiers[t].name,
+                    unit_format(text, sizeof text, fetch_s[t], UNIT_SECONDS, 3), compute_s / fetch_s[t]);
+            told[count++] = tiers[t].name;
+        }
+    }
+    if (count > 0)
+        fputs(".", out);
+}
+
+static void tell_miss(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
+    size_t i = 0;
+    while (i < scenario->count && verdicts[i].failed)
+        i++;
+    if (i == scenario->count)
+        return;
+    const struct variant *v = &scenario->variants[i];
+    int64_t tokens = histogram_percentile(verdict_priced(&verdicts[i])->metrics.context, 0.5);
+    double compute_s = prefill_s(v, tokens);
+    double bytes = (double)tokens * arch_kv_bytes_per_token_stored(v->arch, (enum dtype)v->options.kv_dtype);
+    char size[32], context[32];
+    fprintf(out, "One missed context (%s tokens, %s of KV) costs %.2f s of prefill on an idle instance.",
+            unit_format(context, sizeof context, (double)tokens, UNIT_TOKENS, 3),
+            unit_format(size, sizeof size, bytes, UNIT_BYTES, 3), compute_s);
+    tell_fetches(scenario, verdicts, tokens, compute_s, out);
+    fputc('\n', out);
+}
+
+static void tell_wear(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
+    for (size_t i = 0; i < scenario->count; i++) {
+        const struct variant *v = &scenario->variants[i];
+        const struct tier_options *tiers = v->options.tiers.items;
+        for (size_t t = 1; !verdicts[i].failed && t < v->options.tiers.count; t++) {
+            const struct cost_wear *wear = &verdict_priced(&verdicts[i])->cost.tiers[t - 1];
+            if (wear->usd_per_hour <= 0)
+                continue;
+            char lasts[32];
+            fprintf(
+                out,
+                "Warning: '%s' writes its %s %.1f times a day, and that endures %.3g: it lasts %s. New drives are in "
+                "the price: $%.2f/h.\n",
+                v->name, tiers[t].name, wear->dwpd, tiers[t].endurance_dwpd,
+                unit_format(lasts, sizeof lasts, wear->lasts_s, UNIT_SECONDS, 3), wear->usd_per_hour);
+        }
+    }
+}
+
+/* Steps of the kinds that the run consists of: a batch of decodes, and a full chunk of prompt. */
+static void tell_steps(const struct variant *v, const struct outcome *outcome, FILE *out) {
+    int64_t context = histogram_percentile(outcome->metrics.context, 0.5), budget = v->options.serving.token_budget;
+    if (context < 1)
+        context = 1;
+    int64_t chunk = budget < context ? budget : context;
+    struct step_shape decode = {
+        .decode_seqs = 8, .decode_context = 8 * context, .decode_longest = context, .logits = 8};
+    struct step_shape prefill = {.prefill_seqs = 1,
+                                 .prefill_tokens = chunk,
+                                 .prefill_context = context,
+                                 .prefill_pairs = chunk * context - chunk * (chunk - 1) / 2,
+                                 .prefill_squares = chunk * chunk,
+                                 .logits = 1};
+    struct step_cost d = step_cost(v->model, &decode), p = step_cost(v->model, &prefill);
+    fprintf(out, "step times (%s; 90 %%: decode %+.0f/%+.0f %%, prefill %+.0f/%+.0f %%)",
+            basis_name(basis_weaker(d.basis, p.basis)), 100 * (d.low_s / d.seconds - 1),
+            100 * (d.high_s / d.seconds - 1), 100 * (p.low_s / p.seconds - 1), 100 * (p.high_s / p.seconds - 1));
+}
+
+/* ", links (pcie measured, ssd spec)": those that carried anything. */
+static void tell_links(const struct variant *v, const struct outcome *outcome, FILE *out) {
+    const struct node_link *links = v->node.links.items;
+    bool any = false;
+    for (size_t l = 0; l < v->node.links.count; l++) {
+        size_t length = strlen(links[l].name);
+        bool used = false;
+        for (uint32_t i = 0; i < outcome->metrics.link_count && !used; i++) {
+            const struct metrics_link *link = &outcome->metrics.links[i];
+            used = link->bytes > 0 && strncmp(link->name, links[l].name, length) == 0 && link->name[length] == '[';
+        }
+        if (!used)
+            continue;
+        fprintf(out, "%s%s %s", any ? ", " : "; links (", links[l].name, basis_name((enum basis)links[l].link.basis));
+        any = true;
+    }
+    if (any)
+        fputc(')', out);
+}
+
+static void tell_basis(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out) {
+    size_t i = cheapest < scenario->count ? cheapest : 0;
+    if (verdicts[i].failed)
+        return;
+    const struct variant *v = &scenario->variants[i];
+    const struct outcome *o = verdict_priced(&verdicts[i]);
+    double low_s, high_s;
+    fputs("It rests on ", out);
+    tell_steps(v, o, out);
+    tell_links(v, o, out);
+    fprintf(out, "; prices of %s (%s)", v->prices.date, basis_name(o->cost.basis));
+    fprintf(out, "; seed %lld", (long long)v->options.seed);
+    if (o->metrics.measured > 0) {
+        metrics_percentile_interval_s(o->metrics.ttft, 0.99, &low_s, &high_s);
+        fprintf(out, ", %llu requests of '%s' measured: TTFT p99 %.3g to %.3g s (90 %%)",
+                (unsigned long long)o->metrics.measured, v->name, low_s, high_s);
+    }
+    fputs(".\n", out);
+}
+
+void report_story(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    MUST(out != NULL);
+    fputc('\n', out);
+    tell_miss(scenario, verdicts, out);
+    report_flips(scenario, verdicts, cheapest, out);
+    tell_wear(scenario, verdicts, out);
+    tell_basis(scenario, verdicts, cheapest, out);
+    fclose(out);
+    print_wrapped(text);
+    free(text);
+}
