@@ -39,7 +39,7 @@ static int describe(struct error *err, size_t used, const char *what, va_list ar
     return -1;
 }
 
-int error_set(struct error *err, const char *what, ...) {
+int(error_set)(struct error *err, const char *what, ...) {
     va_list arguments;
     va_start(arguments, what);
     describe(err, 0, what, arguments);
@@ -47,7 +47,7 @@ int error_set(struct error *err, const char *what, ...) {
     return -1;
 }
 
-int error_at(struct error *err, struct place at, const char *what, ...) {
+int(error_at)(struct error *err, struct place at, const char *what, ...) {
     int used = 0;
     if (at.file) {
         size_t length = strlen(at.file);

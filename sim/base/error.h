@@ -29,6 +29,11 @@ int error_set(struct error *err, const char *what, ...) __attribute__((format(pr
 /* The same with "file:line:column: " in front. */
 int error_at(struct error *err, struct place at, const char *what, ...) __attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__ /* it does not look into other files, and must know that a refusal is one */
+#define error_set(...) (error_set(__VA_ARGS__), -1)
+#define error_at(...) (error_at(__VA_ARGS__), -1)
+#endif
+
 /* The name among names[0..count) nearest to `name` by edit distance, or NULL when none is near enough
  * (distance over 1 + length/3). For "did you mean" hints. */
 const char *error_nearest(const char *name, const char *const *names, size_t count);

@@ -1,4 +1,4 @@
-/* Laying one tree over another, and setting single values: what include, variants and --set do. */
+/* Laying one tree over another, setting single values, printing: what include, variants, --set and a kept config do. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -209,12 +209,12 @@ static struct place offset_place(const struct reader *reader, const char *text, 
     return at;
 }
 
-static int not_yaml(const struct reader *reader, const yaml_parser_t *parser, const char *text, size_t size) {
+static void not_yaml(const struct reader *reader, const yaml_parser_t *parser, const char *text, size_t size) {
     struct place at = parser->error == YAML_READER_ERROR ? offset_place(reader, text, size, parser->problem_offset)
                                                          : place_of(reader, parser->problem_mark);
-    return error_at(reader->err, at, "this is not YAML: %s%s%s\n  hint: check indentation, quotes and colons there",
-                    parser->context ? parser->context : "", parser->context ? ": " : "",
-                    parser->problem ? parser->problem : "it cannot be read");
+    error_at(reader->err, at, "this is not YAML: %s%s%s\n  hint: check indentation, quotes and colons there",
+             parser->context ? parser->context : "", parser->context ? ": " : "",
+             parser->problem ? parser->problem : "it cannot be read");
 }
 
 static bool is_empty(yaml_node_t *root) {
@@ -225,8 +225,10 @@ static bool is_empty(yaml_node_t *root) {
 /* The first document, and that there is no other. */
 static int read_documents(struct reader *reader, yaml_parser_t *parser, const char *text, size_t size,
                           struct node **out) {
-    if (!yaml_parser_load(parser, &reader->document))
-        return not_yaml(reader, parser, text, size);
+    if (!yaml_parser_load(parser, &reader->document)) {
+        not_yaml(reader, parser, text, size);
+        return -1;
+    }
     int failed = 0;
     if (is_empty(yaml_document_get_root_node(&reader->document)))
         *out = make_node(reader->arena, NODE_MAPPING, (struct place){reader->name, 1, 1}, 0);
@@ -235,8 +237,10 @@ static int read_documents(struct reader *reader, yaml_parser_t *parser, const ch
     yaml_document_delete(&reader->document);
     if (failed)
         return -1;
-    if (!yaml_parser_load(parser, &reader->document))
-        return not_yaml(reader, parser, text, size);
+    if (!yaml_parser_load(parser, &reader->document)) {
+        not_yaml(reader, parser, text, size);
+        return -1;
+    }
     yaml_node_t *next = yaml_document_get_root_node(&reader->document);
     if (next)
         failed = error_at(reader->err, place_of(reader, next->start_mark),
