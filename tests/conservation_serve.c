@@ -1,5 +1,6 @@
-/* Is nothing lost, over random fleets? Tiers and bytes are recounted at every step boundary (the audit), the books of every request are
- * checked as it ends, and here: each request ends once, its causes sum to its E2E, its prompt is hits + computed. */
+/* Is nothing lost, over random fleets? Tiers and bytes are recounted at every step boundary (the audit), the books of
+ * every request are checked as it ends, and here: each request ends once, its causes sum to its E2E, its prompt is hits
+ * + computed. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,14 +43,16 @@ static void check_request(void *self, const struct request_record *record) {
     assert_int_equal(load_ns, record->cause_ns[CAUSE_LOAD]);
     assert_true(record->arrival_ns < record->first_token_ns && record->first_token_ns <= record->end_ns);
     assert_true(hits < record->prompt_tokens); /* the last prompt token is always computed */
-    if (record->preemptions == 0) assert_int_equal(hits + record->computed_tokens, record->prompt_tokens);
+    if (record->preemptions == 0)
+        assert_int_equal(hits + record->computed_tokens, record->prompt_tokens);
     assert_true(hits + record->computed_tokens >= record->prompt_tokens);
 }
 
 static void check_link(void *self, const struct link_record *record) {
     (void)self;
     assert_true(record->busy_ns >= 0);
-    if (record->busy_ns > 0) assert_true((double)record->bytes <= record->peak_bytes_per_s * (double)record->busy_ns * 1e-9 * 1.0000001 + 1);
+    if (record->busy_ns > 0)
+        assert_true((double)record->bytes <= record->peak_bytes_per_s * (double)record->busy_ns * 1e-9 * 1.0000001 + 1);
 }
 
 static void check_tier(void *self, const struct tier_record *record) {
@@ -70,12 +73,20 @@ static void nothing_is_lost(void **state) {
         char path[64];
         struct scenario scenario;
         struct error error = {0};
-        if (random_scenario(100000 + seed, path, sizeof path, &scenario, &error) != 0) fail_msg("%s", error.text);
-        struct books books = {.sink = {.self = &books, .request = check_request, .link = check_link, .tier = check_tier, .instance = check_instance}, .ended = int_map_create()};
-        struct variant_run run = {.variant = &scenario.variants[0], .load = 1, .seed = seed, .audit = seed % 4 == 0, .also = &books.sink};
+        if (random_scenario(100000 + seed, path, sizeof path, &scenario, &error) != 0)
+            fail_msg("%s", error.text);
+        struct books books = {.sink = {.self = &books,
+                                       .request = check_request,
+                                       .link = check_link,
+                                       .tier = check_tier,
+                                       .instance = check_instance},
+                              .ended = int_map_create()};
+        struct variant_run run = {
+            .variant = &scenario.variants[0], .load = 1, .seed = seed, .audit = seed % 4 == 0, .also = &books.sink};
         struct metrics metrics;
         struct cluster_result result;
-        if (variant_simulate(&run, &metrics, &result, &error) != 0) fail_msg("%s", error.text);
+        if (variant_simulate(&run, &metrics, &result, &error) != 0)
+            fail_msg("%s", error.text);
         assert_int_equal(result.arrived, books.finished + books.rejected);
         assert_int_equal(result.finished, books.finished);
         assert_int_equal(metrics.finished, books.finished);

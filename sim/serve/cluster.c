@@ -10,7 +10,7 @@ struct cluster {
     struct router router;
     struct instance *instances;
     struct timers timers;
-    struct request_spec next;  /* the stream's next request */
+    struct request_spec next; /* the stream's next request */
     bool more;
     uint32_t arrival_source, timer_source;
     uint64_t since_progress;
@@ -18,7 +18,8 @@ struct cluster {
 
 static void deliver(struct cluster *cluster, const struct request_spec *spec, sim_time now) {
     struct fleet *fleet = &cluster->fleet;
-    if (fleet->result->arrived++ == 0) fleet->result->first_arrival_ns = spec->arrival_ns;
+    if (fleet->result->arrived++ == 0)
+        fleet->result->first_arrival_ns = spec->arrival_ns;
     uint32_t chosen = router_choose(&cluster->router, spec, now);
     if (fleet->wait_request_ns == 0)
         instance_enqueue(&cluster->instances[chosen], spec, now);
@@ -57,14 +58,17 @@ static void request_ended(void *self, const struct request_spec *spec, sim_time 
     struct cluster *cluster = self;
     struct fleet *fleet = &cluster->fleet;
     const struct cluster_setup *setup = fleet->setup;
-    if (now > fleet->result->last_end_ns) fleet->result->last_end_ns = now;
+    if (now > fleet->result->last_end_ns)
+        fleet->result->last_end_ns = now;
     struct request_spec after[WORKLOAD_AFTER_MAX];
     size_t count = workload_after(setup->workload, spec, now, after, WORKLOAD_AFTER_MAX);
     for (size_t i = 0; i < count; i++) {
         MUST(after[i].arrival_ns >= now);
-        if (after[i].arrival_ns <= setup->stop_after_ns) timers_set(&cluster->timers, after[i].arrival_ns, &after[i], -1);
+        if (after[i].arrival_ns <= setup->stop_after_ns)
+            timers_set(&cluster->timers, after[i].arrival_ns, &after[i], -1);
     }
-    if (count > 0) engine_set(fleet->engine, cluster->timer_source, timers_next(&cluster->timers));
+    if (count > 0)
+        engine_set(fleet->engine, cluster->timer_source, timers_next(&cluster->timers));
     if (setup->progress && ++cluster->since_progress >= 1024) {
         cluster->since_progress = 0;
         if (!setup->progress(setup->progress_self, now, fleet->result->finished)) {
@@ -94,11 +98,13 @@ static int size_hbm(struct fleet *fleet, struct error *err) {
     double tokens = (double)serve->block_tokens;
     fleet->result->block_bytes = tokens * arch_kv_bytes_per_token_all(setup->arch, setup->kv_dtype, setup->tp);
     fleet->lower_block_bytes = tokens * arch_kv_bytes_per_token_stored(setup->arch, setup->kv_dtype);
-    double capacity_bytes = serve->kv_capacity_bytes > 0
-                                ? serve->kv_capacity_bytes
-                                : step_model_kv_capacity_bytes(setup->model, serve->hbm_utilisation, serve->hbm_reserve_bytes);
+    double capacity_bytes =
+        serve->kv_capacity_bytes > 0
+            ? serve->kv_capacity_bytes
+            : step_model_kv_capacity_bytes(setup->model, serve->hbm_utilisation, serve->hbm_reserve_bytes);
     const struct tier_options *tier = setup->tiers->count ? setup->tiers->items : NULL;
-    if (tier && tier->capacity_bytes > 0) capacity_bytes = tier->capacity_bytes;
+    if (tier && tier->capacity_bytes > 0)
+        capacity_bytes = tier->capacity_bytes;
     double blocks = capacity_bytes / fleet->result->block_bytes;
     if (blocks < 1)
         return error_set(err,
@@ -113,21 +119,37 @@ static int size_hbm(struct fleet *fleet, struct error *err) {
 static int open_memory(struct cluster *cluster, struct error *err) {
     struct fleet *fleet = &cluster->fleet;
     const struct cluster_setup *setup = fleet->setup;
-    if (size_hbm(fleet, err) != 0) return -1;
-    if (workload_block_tokens_fit(setup->workload, fleet->block_tokens, err) != 0) return -1;
+    if (size_hbm(fleet, err) != 0)
+        return -1;
+    if (workload_block_tokens_fit(setup->workload, fleet->block_tokens, err) != 0)
+        return -1;
     for (size_t t = 0; t < setup->tiers->count; t++) {
         const struct tier_options *tier = (const struct tier_options *)setup->tiers->items + t;
-        if (!(tier->evict_policy->policy.needs & NEED_FUTURE)) continue;
-        if (workload_foresee(setup->workload, fleet->block_tokens, err) != 0) return -1;
+        if (!(tier->evict_policy->policy.needs & NEED_FUTURE))
+            continue;
+        if (workload_foresee(setup->workload, fleet->block_tokens, err) != 0)
+            return -1;
         break;
     }
-    struct hierarchy_setup memory = {
-        .engine = fleet->engine, .node = setup->node, .tiers = setup->tiers, .instances = setup->instances,
-        .instances_per_node = setup->instances_per_node, .tp = setup->tp, .block_tokens = fleet->block_tokens,
-        .hbm_block_bytes = fleet->result->block_bytes, .lower_block_bytes = fleet->lower_block_bytes,
-        .hbm_blocks = fleet->hbm_blocks, .connector = setup->connector, .prefix = true, .seed = setup->seed,
-        .sink = setup->sink, .record_transfers = setup->record_transfers, .on_loaded = on_loaded, .on_space = on_space,
-        .on_swapped = on_swapped, .self = cluster};
+    struct hierarchy_setup memory = {.engine = fleet->engine,
+                                     .node = setup->node,
+                                     .tiers = setup->tiers,
+                                     .instances = setup->instances,
+                                     .instances_per_node = setup->instances_per_node,
+                                     .tp = setup->tp,
+                                     .block_tokens = fleet->block_tokens,
+                                     .hbm_block_bytes = fleet->result->block_bytes,
+                                     .lower_block_bytes = fleet->lower_block_bytes,
+                                     .hbm_blocks = fleet->hbm_blocks,
+                                     .connector = setup->connector,
+                                     .prefix = true,
+                                     .seed = setup->seed,
+                                     .sink = setup->sink,
+                                     .record_transfers = setup->record_transfers,
+                                     .on_loaded = on_loaded,
+                                     .on_space = on_space,
+                                     .on_swapped = on_swapped,
+                                     .self = cluster};
     return hierarchy_create(&memory, &fleet->hierarchy, err);
 }
 
@@ -139,7 +161,8 @@ static void open_instances(struct cluster *cluster) {
     request_pool_create(&fleet->requests);
     cluster->instances = calloc(setup->instances, sizeof *cluster->instances);
     MUST(cluster->instances != NULL);
-    for (uint32_t i = 0; i < setup->instances; i++) instance_create(&cluster->instances[i], fleet, i);
+    for (uint32_t i = 0; i < setup->instances; i++)
+        instance_create(&cluster->instances[i], fleet, i);
     router_create(&cluster->router, fleet, cluster->instances, setup->instances);
     read_next(cluster);
 }
@@ -160,12 +183,15 @@ static void add_totals(struct cluster *cluster) {
 
 int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, struct error *err) {
     *out = (struct cluster_result){0};
-    struct cluster cluster = {.fleet = {.setup = setup, .result = out, .block_tokens = (uint32_t)setup->serve->block_tokens,
+    struct cluster cluster = {.fleet = {.setup = setup,
+                                        .result = out,
+                                        .block_tokens = (uint32_t)setup->serve->block_tokens,
                                         .ended = request_ended}};
     struct fleet *fleet = &cluster.fleet;
     fleet->ended_self = &cluster;
     fleet->engine = engine_create(ENGINE_WINNER_TREE);
-    /* What can touch an instance comes before it within one ns: arrivals, timers, then the memory, then the instances. */
+    /* What can touch an instance comes before it within one ns: arrivals, timers, then the memory, then the instances.
+     */
     cluster.arrival_source = engine_add(fleet->engine, arrivals_fire, &cluster);
     cluster.timer_source = engine_add(fleet->engine, timers_fire, &cluster);
     int failed = open_memory(&cluster, err);
@@ -174,12 +200,14 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
         engine_run(fleet->engine, SIM_NEVER - 1);
         sim_time now = engine_now(fleet->engine);
         if (!out->stopped) {
-            for (uint32_t i = 0; i < setup->instances; i++) instance_finish(&cluster.instances[i], now);
+            for (uint32_t i = 0; i < setup->instances; i++)
+                instance_finish(&cluster.instances[i], now);
             MUST(out->arrived == out->finished + out->rejected && fleet->requests.live == 0);
             hierarchy_finish(fleet->hierarchy, now, setup->sink);
         }
         add_totals(&cluster);
-        for (uint32_t i = 0; i < setup->instances; i++) instance_destroy(&cluster.instances[i]);
+        for (uint32_t i = 0; i < setup->instances; i++)
+            instance_destroy(&cluster.instances[i]);
         router_destroy(&cluster.router);
         request_pool_destroy(&fleet->requests);
         hierarchy_destroy(fleet->hierarchy);

@@ -17,17 +17,17 @@ enum preemption { PREEMPT_RECOMPUTE, PREEMPT_SWAP };
 
 /* The `serving:` section of a scenario. */
 struct serve_options {
-    int64_t block_tokens;          /* KV block (page): 16..512 */
-    int64_t token_budget;          /* tokens a step (max_num_batched_tokens) */
-    int64_t max_sequences;         /* max_num_seqs */
-    double hbm_utilisation;        /* share of the driver-reported HBM the engine may use (gpu_memory_utilization) */
-    double hbm_reserve_bytes;      /* a GPU: CUDA context, graphs, NCCL */
-    double kv_capacity_bytes;      /* an instance: given instead of computed; 0: computed */
-    int preemption;                /* enum preemption */
+    int64_t block_tokens;     /* KV block (page): 16..512 */
+    int64_t token_budget;     /* tokens a step (max_num_batched_tokens) */
+    int64_t max_sequences;    /* max_num_seqs */
+    double hbm_utilisation;   /* share of the driver-reported HBM the engine may use (gpu_memory_utilization) */
+    double hbm_reserve_bytes; /* a GPU: CUDA context, graphs, NCCL */
+    double kv_capacity_bytes; /* an instance: given instead of computed; 0: computed */
+    int preemption;           /* enum preemption */
     const struct node *batch, *route, *reuse; /* policies: NAME or {name: NAME, its options} */
-    int64_t max_context_tokens;    /* longer requests are rejected; 0: the architecture's */
-    double route_snapshot_age_s;   /* the router's view is this old at most; 0: exact */
-    double request_overhead_s;     /* host time a request before it can be scheduled, beside the engine profile's */
+    int64_t max_context_tokens;               /* longer requests are rejected; 0: the architecture's */
+    double route_snapshot_age_s;              /* the router's view is this old at most; 0: exact */
+    double request_overhead_s; /* host time a request before it can be scheduled, beside the engine profile's */
 };
 extern const struct option serve_options_table[];
 
@@ -37,7 +37,8 @@ struct cluster_setup {
     const struct arch *arch;
     const struct engine_profile *engine;       /* NULL: no host work a request */
     const struct connector_profile *connector; /* NULL: none */
-    /* Policies, resolved from the serve section's nodes by sim/cli (policy_resolve); options may be NULL when the policy has none. */
+    /* Policies, resolved from the serve section's nodes by sim/cli (policy_resolve); options may be NULL when the
+     * policy has none. */
     const struct batch_policy *batch;
     const struct route_policy *route;
     const struct reuse_policy *reuse;
@@ -45,16 +46,17 @@ struct cluster_setup {
     enum dtype kv_dtype;
     int64_t tp;
     const struct node_options *node;
-    const struct list *tiers;                  /* struct tier_options, the first is hbm */
+    const struct list *tiers; /* struct tier_options, the first is hbm */
     uint32_t instances, instances_per_node;
-    struct workload *workload;                 /* opened for this run */
+    struct workload *workload; /* opened for this run */
     uint64_t seed;
-    bool exact_steps;                          /* take every step: the reference for runs of steps */
-    bool audit;                                /* slow checks at every boundary */
+    bool exact_steps; /* take every step: the reference for runs of steps */
+    bool audit;       /* slow checks at every boundary */
     bool record_runs, record_transfers;
-    sim_time stop_after_ns;                    /* no request that arrives later is taken; SIM_NEVER: the whole stream */
+    sim_time stop_after_ns; /* no request that arrives later is taken; SIM_NEVER: the whole stream */
     struct sink *sink;
-    /* Progress, for people: called now and then. NULL: not. Returning false ends the run at once (its result is marked). */
+    /* Progress, for people: called now and then. NULL: not. Returning false ends the run at once (its result is
+     * marked). */
     bool (*progress)(void *self, sim_time now, uint64_t finished);
     void *progress_self;
 };
@@ -63,12 +65,12 @@ struct cluster_result {
     uint64_t arrived, finished, rejected, preemptions;
     sim_time first_arrival_ns, last_end_ns;
     uint64_t events, order_hash, steps, runs;
-    uint64_t hbm_blocks;      /* an instance */
-    double block_bytes;       /* in HBM, all ranks */
-    double busy_s;            /* of all instances together */
+    uint64_t hbm_blocks;             /* an instance */
+    double block_bytes;              /* in HBM, all ranks */
+    double busy_s;                   /* of all instances together */
     double model_bytes, model_flops; /* moved and computed by all steps, all ranks */
-    double host_s;            /* of busy_s, where the host was what took long */
-    bool stopped;             /* by progress */
+    double host_s;                   /* of busy_s, where the host was what took long */
+    bool stopped;                    /* by progress */
 };
 
 /* Runs to the end of the workload. -1: the setup contradicts itself (a model that does not fit, a policy that needs the

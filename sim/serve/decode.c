@@ -5,7 +5,8 @@
 
 static bool ends_before(struct instance *instance, uint32_t a, uint32_t b) {
     const struct request *ra = instance_request(instance, a), *rb = instance_request(instance, b);
-    if (ra->finish_step != rb->finish_step) return ra->finish_step < rb->finish_step;
+    if (ra->finish_step != rb->finish_step)
+        return ra->finish_step < rb->finish_step;
     return ra->spec.id < rb->spec.id;
 }
 
@@ -25,10 +26,12 @@ static void heap_up(struct instance *instance, uint32_t index, uint32_t id) {
 static void heap_down(struct instance *instance, uint32_t index, uint32_t id) {
     for (;;) {
         uint32_t child = 2 * index + 1;
-        if (child >= instance->heap_count) break;
+        if (child >= instance->heap_count)
+            break;
         if (child + 1 < instance->heap_count && ends_before(instance, instance->heap[child + 1], instance->heap[child]))
             child++;
-        if (!ends_before(instance, instance->heap[child], id)) break;
+        if (!ends_before(instance, instance->heap[child], id))
+            break;
         heap_put(instance, index, instance->heap[child]);
         index = child;
     }
@@ -46,7 +49,8 @@ static void heap_insert(struct instance *instance, uint32_t id) {
 
 static void heap_remove(struct instance *instance, uint32_t index) {
     uint32_t last = instance->heap[--instance->heap_count];
-    if (index == instance->heap_count) return;
+    if (index == instance->heap_count)
+        return;
     if (index > 0 && ends_before(instance, last, instance->heap[(index - 1) / 2]))
         heap_up(instance, index, last);
     else
@@ -62,22 +66,26 @@ static uint32_t block_phase(const struct instance *instance, uint32_t computed) 
 /* Tokens that the sequence's next query attends to, its own included. */
 static int64_t decode_context(struct instance *instance, uint32_t id) {
     const struct request *request = instance_request(instance, id);
-    return (int64_t)request->spec.prompt_tokens + request->spec.output_tokens - (request->finish_step - instance->counter);
+    return (int64_t)request->spec.prompt_tokens + request->spec.output_tokens -
+           (request->finish_step - instance->counter);
 }
 
 /* All grow together, so the longest stays the longest until it leaves. */
 int64_t decode_longest(struct instance *instance) {
-    if (instance->decoding.count == 0) return 0;
+    if (instance->decoding.count == 0)
+        return 0;
     if (instance->longest == REQUEST_NONE)
         for (uint32_t id = instance->decoding.head; id != REQUEST_NONE; id = instance_request(instance, id)->next)
-            if (instance->longest == REQUEST_NONE || decode_context(instance, id) > decode_context(instance, instance->longest))
+            if (instance->longest == REQUEST_NONE ||
+                decode_context(instance, id) > decode_context(instance, instance->longest))
                 instance->longest = id;
     return decode_context(instance, instance->longest);
 }
 
 int64_t decode_window(struct instance *instance, int64_t window) {
     int64_t sum = 0;
-    for (uint32_t id = instance->decoding.head; window > 0 && id != REQUEST_NONE; id = instance_request(instance, id)->next) {
+    for (uint32_t id = instance->decoding.head; window > 0 && id != REQUEST_NONE;
+         id = instance_request(instance, id)->next) {
         int64_t context = decode_context(instance, id);
         sum += context < window ? context : window;
     }
@@ -96,7 +104,8 @@ void decode_enter(struct instance *instance, uint32_t id, sim_time now) {
     instance->phase_count[block_phase(instance, request->computed)]++;
     list_append(&instance->fleet->requests, &instance->decoding, id);
     heap_insert(instance, id);
-    if (instance->longest != REQUEST_NONE && decode_context(instance, id) > decode_context(instance, instance->longest)) instance->longest = id;
+    if (instance->longest != REQUEST_NONE && decode_context(instance, id) > decode_context(instance, instance->longest))
+        instance->longest = id;
 }
 
 void decode_leave(struct instance *instance, uint32_t id) {
@@ -115,7 +124,8 @@ void decode_leave(struct instance *instance, uint32_t id) {
     instance->pool.anonymous -= share;
     request->kv.anonymous += share;
     request->held_blocks += share;
-    if (instance->longest == id) instance->longest = REQUEST_NONE;
+    if (instance->longest == id)
+        instance->longest = REQUEST_NONE;
     heap_remove(instance, request->heap_index);
     list_remove(&instance->fleet->requests, &instance->decoding, id);
 }

@@ -5,9 +5,15 @@
 static void instance_fire(void *self, sim_time now);
 
 void instance_create(struct instance *instance, struct fleet *fleet, uint32_t index) {
-    *instance = (struct instance){.fleet = fleet, .index = index, .waiting = REQUEST_LIST_EMPTY, .ready = REQUEST_LIST_EMPTY,
-                                  .prefilling = REQUEST_LIST_EMPTY, .decoding = REQUEST_LIST_EMPTY,
-                                  .stall_since = SIM_NEVER, .longest = REQUEST_NONE, .totals = {.instance = (uint16_t)index}};
+    *instance = (struct instance){.fleet = fleet,
+                                  .index = index,
+                                  .waiting = REQUEST_LIST_EMPTY,
+                                  .ready = REQUEST_LIST_EMPTY,
+                                  .prefilling = REQUEST_LIST_EMPTY,
+                                  .decoding = REQUEST_LIST_EMPTY,
+                                  .stall_since = SIM_NEVER,
+                                  .longest = REQUEST_NONE,
+                                  .totals = {.instance = (uint16_t)index}};
     instance->phase_count = calloc(fleet->block_tokens, sizeof *instance->phase_count);
     MUST(instance->phase_count != NULL);
     instance->source = engine_add(fleet->engine, instance_fire, instance);
@@ -25,7 +31,8 @@ void instance_touch(struct instance *instance, sim_time now) {
         return;
     }
     if (instance->fleet->setup->exact_steps) {
-        if (run->touched_ns == SIM_NEVER) run->touched_ns = now;
+        if (run->touched_ns == SIM_NEVER)
+            run->touched_ns = now;
         return;
     }
     int64_t steps = run_boundary_after(&run->segment, run->steps, now - run->start_ns);
@@ -40,8 +47,10 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     uint32_t id = request_open(&fleet->requests, spec);
     struct request *request = instance_request(instance, id);
     uint64_t tokens = (uint64_t)spec->prompt_tokens + spec->output_tokens;
-    int64_t limit = fleet->setup->serve->max_context_tokens ? fleet->setup->serve->max_context_tokens : fleet->setup->arch->max_context;
-    bool fits = (tokens + fleet->block_tokens - 1) / fleet->block_tokens <= fleet->hbm_blocks && (int64_t)tokens <= limit;
+    int64_t limit = fleet->setup->serve->max_context_tokens ? fleet->setup->serve->max_context_tokens
+                                                            : fleet->setup->arch->max_context;
+    bool fits =
+        (tokens + fleet->block_tokens - 1) / fleet->block_tokens <= fleet->hbm_blocks && (int64_t)tokens <= limit;
     if (!fits || spec->prompt_tokens == 0 || spec->output_tokens == 0) {
         request_account(request, CAUSE_QUEUE, 0, now);
         request_emit(request, (uint16_t)instance->index, REQUEST_REJECTED, now, fleet->setup->sink);
@@ -61,7 +70,8 @@ void instance_loaded(struct instance *instance, uint32_t id, const int64_t tier_
     MUST(request->phase == PHASE_LOADING && instance->away > 0);
     for (int t = 0; t < TIERS_MAX; t++) {
         request->load_tier_ns[t] += tier_ns[t];
-        if (tier_ns[t] > 0 && t > request->slowest_tier) request->slowest_tier = (int8_t)t;
+        if (tier_ns[t] > 0 && t > request->slowest_tier)
+            request->slowest_tier = (int8_t)t;
     }
     request_account(request, request->preemptions ? CAUSE_PREEMPT : CAUSE_QUEUE, 0, now);
     request->phase = PHASE_READY;
@@ -82,10 +92,12 @@ void instance_swapped(struct instance *instance, uint32_t id, sim_time now) {
     instance_touch(instance, now);
 }
 
-struct kv_identity request_identity(struct instance *instance, const struct request *request, uint32_t tokens, uint32_t *count) {
+struct kv_identity request_identity(struct instance *instance, const struct request *request, uint32_t tokens,
+                                    uint32_t *count) {
     struct fleet *fleet = instance->fleet;
     const struct request_spec *spec = &request->spec;
-    if (tokens > spec->chain.tokens) tokens = spec->chain.tokens;
+    if (tokens > spec->chain.tokens)
+        tokens = spec->chain.tokens;
     uint32_t most = tokens / fleet->block_tokens;
     if (most > fleet->ids_room) {
         fleet->ids_room = 2 * most;
@@ -94,16 +106,21 @@ struct kv_identity request_identity(struct instance *instance, const struct requ
         MUST(fleet->ids != NULL);
     }
     *count = spec->chain.hash_tokens ? chain_expand(&spec->chain, fleet->block_tokens, tokens, fleet->ids, most) : 0;
-    return (struct kv_identity){.ids = fleet->ids, .next_use = spec->next_use, .tenant = spec->tenant, .priority = 35,
+    return (struct kv_identity){.ids = fleet->ids,
+                                .next_use = spec->next_use,
+                                .tenant = spec->tenant,
+                                .priority = 35,
                                 .shared_blocks = spec->shared_tokens / fleet->block_tokens};
 }
 
 void instance_publish(struct instance *instance, struct request *request, uint32_t tokens, sim_time now) {
     uint32_t full = tokens / instance->fleet->block_tokens;
-    if (full <= request->kv.count || request->spec.chain.hash_tokens == 0) return;
+    if (full <= request->kv.count || request->spec.chain.hash_tokens == 0)
+        return;
     uint32_t count;
     struct kv_identity identity = request_identity(instance, request, tokens, &count);
-    if (count <= request->kv.count) return;
+    if (count <= request->kv.count)
+        return;
     request_room(request, count);
     kv_publish(instance->fleet->hierarchy, instance->index, &request->kv, &identity, count - request->kv.count, now);
 }
@@ -117,7 +134,8 @@ void instance_end_request(struct instance *instance, uint32_t id, sim_time now) 
     struct kv_identity identity = request_identity(instance, request, request->computed, &count);
     kv_end(fleet->hierarchy, instance->index, &request->kv, &identity, now);
     uint64_t hits = 0;
-    for (int t = 0; t < TIERS_MAX; t++) hits += request->hit_tokens[t];
+    for (int t = 0; t < TIERS_MAX; t++)
+        hits += request->hit_tokens[t];
     MUST(request->preemptions > 0 || hits + request->computed_tokens == request->spec.prompt_tokens);
     request_account(request, CAUSE_DECODE, instance_stall_clock(instance, now), now);
     request_emit(request, (uint16_t)instance->index, REQUEST_FINISHED, now, fleet->setup->sink);
@@ -133,7 +151,8 @@ static void prefill_done(struct instance *instance, uint32_t id, sim_time now) {
     list_remove(&instance->fleet->requests, &instance->prefilling, id);
     request->generated++;
     instance->outstanding_tokens--;
-    if (request->generated == 1) request->first_token_ns = now;
+    if (request->generated == 1)
+        request->first_token_ns = now;
     if (request->generated == request->spec.output_tokens)
         instance_end_request(instance, id, now);
     else
@@ -151,7 +170,8 @@ static void book_prefills(struct instance *instance, int64_t steps, sim_time now
             instance->outstanding_tokens -= tokens;
             MUST(request->computed <= request->target);
             instance_publish(instance, request, request->computed, now);
-            if (request->computed == request->target) prefill_done(instance, id, now);
+            if (request->computed == request->target)
+                prefill_done(instance, id, now);
         }
         id = next;
     }
@@ -182,23 +202,28 @@ static void run_book(struct instance *instance, int64_t steps, sim_time now) {
         instance->outstanding_tokens -= run->decode_seqs * steps;
     }
     if (fleet->setup->record_runs && fleet->setup->sink->run) {
-        struct run_record record = {.instance = (uint16_t)instance->index, .start_ns = run->start_ns, .end_ns = now,
-                                    .steps = (uint32_t)steps, .decode_sequences = (uint32_t)run->decode_seqs,
+        struct run_record record = {.instance = (uint16_t)instance->index,
+                                    .start_ns = run->start_ns,
+                                    .end_ns = now,
+                                    .steps = (uint32_t)steps,
+                                    .decode_sequences = (uint32_t)run->decode_seqs,
                                     .prefill_tokens = (uint32_t)run->prefill_tokens};
         fleet->setup->sink->run(fleet->setup->sink->self, &record);
     }
-    while (instance->heap_count > 0 && instance_request(instance, instance->heap[0])->finish_step == instance->counter) {
+    while (instance->heap_count > 0 &&
+           instance_request(instance, instance->heap[0])->finish_step == instance->counter) {
         uint32_t id = instance->heap[0];
         decode_leave(instance, id);
         instance_end_request(instance, id, now);
     }
     book_prefills(instance, steps, now);
     if (instance->pool.anonymous > instance->pool_used)
-        kv_shrink(fleet->hierarchy, instance->index, &instance->pool, instance->pool.anonymous - instance->pool_used, now);
+        kv_shrink(fleet->hierarchy, instance->index, &instance->pool, instance->pool.anonymous - instance->pool_used,
+                  now);
 }
 
-/* --exact-steps: one step is over. Counts each sequence's blocks and looks for completions one by one, as the closed forms must
- * have it. Returns whether the run ends here. */
+/* --exact-steps: one step is over. Counts each sequence's blocks and looks for completions one by one, as the closed
+ * forms must have it. Returns whether the run ends here. */
 static bool exact_step(struct instance *instance, sim_time now) {
     struct run *run = &instance->run;
     int64_t step = run->exact_steps_done++;
@@ -228,7 +253,8 @@ static void instance_fire(void *self, sim_time now) {
             bool over = exact_step(instance, now);
             run->exact_elapsed_fixed += run->segment.a + run->segment.b * run->exact_steps_done;
             if (!over) {
-                engine_set(instance->fleet->engine, instance->source, run->start_ns + run->exact_elapsed_fixed / STEP_FIXED_ONE);
+                engine_set(instance->fleet->engine, instance->source,
+                           run->start_ns + run->exact_elapsed_fixed / STEP_FIXED_ONE);
                 return;
             }
             steps = run->exact_steps_done;
@@ -239,11 +265,13 @@ static void instance_fire(void *self, sim_time now) {
     while (instance->ready.count > 0) {
         uint32_t id = instance->ready.tail;
         list_remove(&instance->fleet->requests, &instance->ready, id);
-        if (instance_request(instance, id)->phase == PHASE_READY) instance_request(instance, id)->phase = PHASE_WAITING;
+        if (instance_request(instance, id)->phase == PHASE_READY)
+            instance_request(instance, id)->phase = PHASE_WAITING;
         list_prepend(&instance->fleet->requests, &instance->waiting, id);
     }
     instance_schedule(instance, now);
-    if (instance->fleet->setup->audit) hierarchy_audit(instance->fleet->hierarchy);
+    if (instance->fleet->setup->audit)
+        hierarchy_audit(instance->fleet->hierarchy);
 }
 
 void instance_finish(struct instance *instance, sim_time now) {
@@ -252,7 +280,9 @@ void instance_finish(struct instance *instance, sim_time now) {
     MUST(instance->prefilling.count == 0 && instance->decoding.count == 0 && instance->heap_count == 0);
     MUST(instance->pool.anonymous == 0 && instance->pool_used == 0 && instance->decode_computed == 0);
     MUST(instance->outstanding_tokens == 0);
-    for (uint32_t i = 0; i < instance->fleet->block_tokens; i++) MUST(instance->phase_count[i] == 0);
+    for (uint32_t i = 0; i < instance->fleet->block_tokens; i++)
+        MUST(instance->phase_count[i] == 0);
     struct sink *sink = instance->fleet->setup->sink;
-    if (sink->instance) sink->instance(sink->self, &instance->totals);
+    if (sink->instance)
+        sink->instance(sink->self, &instance->totals);
 }

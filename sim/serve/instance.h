@@ -1,13 +1,14 @@
 /* An instance: one engine on tp GPUs, batching requests step by step as vLLM v1 does.
  *
- * At a step boundary (instance.c) the run that ended is booked, what has landed or arrived is seen, and the next run is composed
- * (schedule.c): first the running requests, decodes one token each and prompts in chunks, preempting the last when
- * the KV cache is full; then waiting requests in order while budget, places and blocks last. The run goes on with the same
- * composition until its own first completion (run.h); whatever touches the instance earlier cuts it at the next boundary.
+ * At a step boundary (instance.c) the run that ended is booked, what has landed or arrived is seen, and the next run is
+ * composed (schedule.c): first the running requests, decodes one token each and prompts in chunks, preempting the last
+ * when the KV cache is full; then waiting requests in order while budget, places and blocks last. The run goes on with
+ * the same composition until its own first completion (run.h); whatever touches the instance earlier cuts it at the
+ * next boundary.
  *
- * Nothing is kept per token. All decodes advance together, so one counter of decode steps stands for all of them: a sequence's
- * end is a value of that counter (a heap), and where it crosses into a new block is its phase, (computed - counter) mod
- * block_tokens, of which a histogram is kept: the blocks that n steps need are a sum over it. */
+ * Nothing is kept per token. All decodes advance together, so one counter of decode steps stands for all of them: a
+ * sequence's end is a value of that counter (a heap), and where it crosses into a new block is its phase, (computed -
+ * counter) mod block_tokens, of which a histogram is kept: the blocks that n steps need are a sum over it. */
 #ifndef SIM_SERVE_INSTANCE_H
 #define SIM_SERVE_INSTANCE_H
 
@@ -23,9 +24,9 @@ struct fleet {
     struct request_pool requests;
     struct cluster_result *result;
     uint32_t block_tokens;
-    uint64_t hbm_blocks;   /* an instance */
+    uint64_t hbm_blocks; /* an instance */
     double lower_block_bytes;
-    uint64_t *ids;         /* scratch: one chain, expanded */
+    uint64_t *ids; /* scratch: one chain, expanded */
     uint32_t ids_room;
     int64_t wait_request_ns;
     /* A request has ended (finished or rejected); its spec is valid during the call. */
@@ -44,24 +45,24 @@ struct run {
     struct step_shape shape;
     /* --exact-steps */
     int64_t exact_steps_done, exact_elapsed_fixed, exact_blocks;
-    sim_time touched_ns;    /* first touch; SIM_NEVER: none */
+    sim_time touched_ns; /* first touch; SIM_NEVER: none */
 };
 
 struct instance {
     struct fleet *fleet;
     uint32_t index, source;
     struct request_list waiting, ready, prefilling, decoding;
-    uint32_t away;         /* loading, swapping or swapped-out requests on their way */
-    uint32_t swapping_out; /* of away */
+    uint32_t away;                         /* loading, swapping or swapped-out requests on their way */
+    uint32_t swapping_out;                 /* of away */
     uint32_t *heap, heap_count, heap_room; /* decoding requests by finish_step */
-    int64_t counter;          /* decode steps taken */
-    uint32_t longest;         /* the decode with the longest context; REQUEST_NONE: not known now */
-    int64_t decode_computed;  /* sum over decodes of tokens computed, now */
-    uint32_t *phase_count;    /* [block_tokens] */
-    struct kv pool;           /* blocks of decodes beyond what they owned on entry */
-    uint64_t pool_used;       /* of pool.anonymous, what decodes fill now; the rest is reserved for the run */
+    int64_t counter;                       /* decode steps taken */
+    uint32_t longest;                      /* the decode with the longest context; REQUEST_NONE: not known now */
+    int64_t decode_computed;               /* sum over decodes of tokens computed, now */
+    uint32_t *phase_count;                 /* [block_tokens] */
+    struct kv pool;                        /* blocks of decodes beyond what they owned on entry */
+    uint64_t pool_used; /* of pool.anonymous, what decodes fill now; the rest is reserved for the run */
     struct run run;
-    bool blocked;             /* work, but no blocks: waits to be touched */
+    bool blocked; /* work, but no blocks: waits to be touched */
     sim_time stall_since;
     int64_t stall_clock;
     int64_t outstanding_tokens;
@@ -86,7 +87,8 @@ void decode_enter(struct instance *instance, uint32_t id, sim_time now);
 /* Takes a request out of decode: its computed and generated are brought up to date and its blocks are its own again. */
 void decode_leave(struct instance *instance, uint32_t id);
 void instance_end_request(struct instance *instance, uint32_t id, sim_time now);
-struct kv_identity request_identity(struct instance *instance, const struct request *request, uint32_t tokens, uint32_t *count);
+struct kv_identity request_identity(struct instance *instance, const struct request *request, uint32_t tokens,
+                                    uint32_t *count);
 /* Gives computed blocks their identity, up to `tokens` tokens. */
 void instance_publish(struct instance *instance, struct request *request, uint32_t tokens, sim_time now);
 /* Blocks that the decodes need for `steps` more steps. */

@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-void request_pool_create(struct request_pool *pool) { *pool = (struct request_pool){.free_head = REQUEST_NONE}; }
+void request_pool_create(struct request_pool *pool) {
+    *pool = (struct request_pool){.free_head = REQUEST_NONE};
+}
 
 void request_pool_destroy(struct request_pool *pool) {
-    for (uint32_t i = 0; i < pool->capacity; i++) free(pool->items[i].kv.slots);
+    for (uint32_t i = 0; i < pool->capacity; i++)
+        free(pool->items[i].kv.slots);
     free(pool->items);
 }
 
@@ -24,7 +27,8 @@ static void pool_grow(struct request_pool *pool) {
 }
 
 uint32_t request_open(struct request_pool *pool, const struct request_spec *spec) {
-    if (pool->free_head == REQUEST_NONE) pool_grow(pool);
+    if (pool->free_head == REQUEST_NONE)
+        pool_grow(pool);
     uint32_t id = pool->free_head;
     struct request *request = &pool->items[id];
     pool->free_head = request->next;
@@ -41,7 +45,8 @@ uint32_t request_open(struct request_pool *pool, const struct request_spec *spec
     request->since = spec->arrival_ns;
     request->slowest_tier = -1;
     pool->live++;
-    if (pool->live > pool->peak) pool->peak = pool->live;
+    if (pool->live > pool->peak)
+        pool->peak = pool->live;
     return id;
 }
 
@@ -55,9 +60,11 @@ void request_close(struct request_pool *pool, uint32_t id) {
 }
 
 void request_room(struct request *request, uint32_t blocks) {
-    if (blocks <= request->kv.room) return;
+    if (blocks <= request->kv.room)
+        return;
     uint32_t room = request->kv.room ? request->kv.room : 32;
-    while (room < blocks) room *= 2;
+    while (room < blocks)
+        room *= 2;
     uint32_t *slots = realloc(request->kv.slots, room * sizeof *slots);
     MUST(slots != NULL);
     request->kv.slots = slots;
@@ -76,22 +83,34 @@ void request_account(struct request *request, enum cause cause, int64_t stall_cl
     request->stall_mark = stall_clock;
 }
 
-void request_emit(const struct request *request, uint16_t instance, enum request_end end, sim_time now, struct sink *sink) {
+void request_emit(const struct request *request, uint16_t instance, enum request_end end, sim_time now,
+                  struct sink *sink) {
     const struct request_spec *spec = &request->spec;
-    struct request_record record = {
-        .id = spec->id, .session = spec->session, .tenant = spec->tenant, .turn = spec->turn, .instance = instance,
-        .end = end, .arrival_ns = spec->arrival_ns, .first_token_ns = request->first_token_ns, .end_ns = now,
-        .prompt_tokens = spec->prompt_tokens, .output_tokens = spec->output_tokens, .preemptions = request->preemptions,
-        .recomputed_tokens = request->recomputed_tokens, .computed_tokens = request->computed_tokens,
-        .slowest_tier = request->slowest_tier};
+    struct request_record record = {.id = spec->id,
+                                    .session = spec->session,
+                                    .tenant = spec->tenant,
+                                    .turn = spec->turn,
+                                    .instance = instance,
+                                    .end = end,
+                                    .arrival_ns = spec->arrival_ns,
+                                    .first_token_ns = request->first_token_ns,
+                                    .end_ns = now,
+                                    .prompt_tokens = spec->prompt_tokens,
+                                    .output_tokens = spec->output_tokens,
+                                    .preemptions = request->preemptions,
+                                    .recomputed_tokens = request->recomputed_tokens,
+                                    .computed_tokens = request->computed_tokens,
+                                    .slowest_tier = request->slowest_tier};
     int64_t sum_ns = 0, load_ns = 0;
-    for (int c = 0; c < CAUSE_COUNT; c++) sum_ns += record.cause_ns[c] = request->cause_ns[c];
+    for (int c = 0; c < CAUSE_COUNT; c++)
+        sum_ns += record.cause_ns[c] = request->cause_ns[c];
     for (int t = 0; t < TIERS_MAX; t++) {
         load_ns += record.load_tier_ns[t] = request->load_tier_ns[t];
         record.hit_tokens[t] = request->hit_tokens[t];
     }
     MUST(sum_ns == now - spec->arrival_ns && load_ns == request->cause_ns[CAUSE_LOAD]);
-    if (sink->request) sink->request(sink->self, &record);
+    if (sink->request)
+        sink->request(sink->self, &record);
 }
 
 void list_append(struct request_pool *pool, struct request_list *list, uint32_t id) {

@@ -11,11 +11,11 @@
 
 enum phase {
     PHASE_FREE,
-    PHASE_WAITING,     /* in the waiting queue; kv.count may already be > 0 after a load */
-    PHASE_LOADING,     /* its blocks are on their way */
-    PHASE_READY,       /* landed; seen at the next step boundary */
-    PHASE_PREFILL,     /* running, within its prompt (or what must be computed again) */
-    PHASE_DECODE,      /* running, producing tokens */
+    PHASE_WAITING, /* in the waiting queue; kv.count may already be > 0 after a load */
+    PHASE_LOADING, /* its blocks are on their way */
+    PHASE_READY,   /* landed; seen at the next step boundary */
+    PHASE_PREFILL, /* running, within its prompt (or what must be computed again) */
+    PHASE_DECODE,  /* running, producing tokens */
     PHASE_SWAPPING_OUT,
     PHASE_SWAPPED,
     PHASE_SWAPPING_IN
@@ -25,28 +25,29 @@ struct request {
     struct request_spec spec;
     struct kv kv;
     enum phase phase;
-    uint32_t next, prev;       /* in the list that its phase implies */
-    uint32_t heap_index;       /* DECODE: where it stands in the heap of completions */
-    uint32_t chunk;            /* PREFILL: tokens a step in the current run */
-    uint32_t computed;         /* tokens whose KV is in this instance's HBM */
-    uint32_t target;           /* PREFILL ends when computed reaches it: prompt + tokens generated before a preemption */
-    uint32_t generated;        /* output tokens produced */
-    uint32_t held_blocks;      /* of HBM, in its own kv: with identity, private copies, and taken for tokens to come */
-    uint32_t entry_blocks;     /* DECODE: blocks it owned itself on entry; later ones are in the instance's pool */
-    uint32_t reached;          /* tokens that it had in HBM at most before a preemption */
-    uint64_t recomputed_pending; /* of recomputed_tokens, what the last look-up added: taken back when it is looked up anew */
-    uint64_t hits_pending;     /* of hit_tokens[hits_pending_tier], the same */
+    uint32_t next, prev;   /* in the list that its phase implies */
+    uint32_t heap_index;   /* DECODE: where it stands in the heap of completions */
+    uint32_t chunk;        /* PREFILL: tokens a step in the current run */
+    uint32_t computed;     /* tokens whose KV is in this instance's HBM */
+    uint32_t target;       /* PREFILL ends when computed reaches it: prompt + tokens generated before a preemption */
+    uint32_t generated;    /* output tokens produced */
+    uint32_t held_blocks;  /* of HBM, in its own kv: with identity, private copies, and taken for tokens to come */
+    uint32_t entry_blocks; /* DECODE: blocks it owned itself on entry; later ones are in the instance's pool */
+    uint32_t reached;      /* tokens that it had in HBM at most before a preemption */
+    uint64_t recomputed_pending; /* of recomputed_tokens, what the last look-up added: taken back when it is looked up
+                                    anew */
+    uint64_t hits_pending;       /* of hit_tokens[hits_pending_tier], the same */
     uint8_t hits_pending_tier;
-    uint64_t need_blocks;      /* WAITING: available blocks below which trying again is pointless */
-    int64_t finish_step;       /* DECODE: value of the decode counter at its last token */
+    uint64_t need_blocks; /* WAITING: available blocks below which trying again is pointless */
+    int64_t finish_step;  /* DECODE: value of the decode counter at its last token */
     uint32_t preemptions;
     uint64_t hit_tokens[TIERS_MAX], recomputed_tokens, computed_tokens;
-    bool resumes;              /* swapped in: goes on where it was */
+    bool resumes; /* swapped in: goes on where it was */
     /* Accounts. */
     sim_time first_token_ns, since;
     enum cause cause;
     int64_t cause_ns[CAUSE_COUNT], load_tier_ns[TIERS_MAX];
-    int64_t stall_mark;        /* the instance's stall clock when the current account began */
+    int64_t stall_mark; /* the instance's stall clock when the current account began */
     int8_t slowest_tier;
 };
 
@@ -56,18 +57,19 @@ struct request_pool {
 };
 void request_pool_create(struct request_pool *pool);
 void request_pool_destroy(struct request_pool *pool);
-/* A request made from `spec`, WAITING, its first account QUEUE since arrival. Pointers into the pool are valid until the next
- * call. */
+/* A request made from `spec`, WAITING, its first account QUEUE since arrival. Pointers into the pool are valid until
+ * the next call. */
 uint32_t request_open(struct request_pool *pool, const struct request_spec *spec);
 void request_close(struct request_pool *pool, uint32_t id);
 /* Room for `blocks` slots in the request's kv. */
 void request_room(struct request *request, uint32_t blocks);
 
-/* Books the time since the last call under the cause that was current, less what the instance's stall clock moved meanwhile
- * (booked as STALL when `stalls`), and makes `cause` current. */
+/* Books the time since the last call under the cause that was current, less what the instance's stall clock moved
+ * meanwhile (booked as STALL when `stalls`), and makes `cause` current. */
 void request_account(struct request *request, enum cause cause, int64_t stall_clock, sim_time now);
 /* The record of a request that has ended; the accounts must sum to its E2E (MUST). */
-void request_emit(const struct request *request, uint16_t instance, enum request_end end, sim_time now, struct sink *sink);
+void request_emit(const struct request *request, uint16_t instance, enum request_end end, sim_time now,
+                  struct sink *sink);
 
 /* A doubly linked list of requests through next/prev. */
 struct request_list {

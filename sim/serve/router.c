@@ -8,7 +8,10 @@
 
 void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count) {
     const struct cluster_setup *setup = fleet->setup;
-    *router = (struct router){.fleet = fleet, .instances = instances, .count = count, .snapshot_ns = -1,
+    *router = (struct router){.fleet = fleet,
+                              .instances = instances,
+                              .count = count,
+                              .snapshot_ns = -1,
                               .age_ns = (sim_time)(setup->serve->route_snapshot_age_s * 1e9),
                               .sees_cache = (setup->route->policy.needs & NEED_TREE) != 0};
     router->view = calloc(count, sizeof *router->view);
@@ -21,7 +24,8 @@ void router_create(struct router *router, struct fleet *fleet, struct instance *
 
 static void forget_snapshot(struct router *router) {
     for (uint32_t i = 0; router->cached && i < router->count; i++) {
-        if (router->cached[i]) int_map_destroy(router->cached[i]);
+        if (router->cached[i])
+            int_map_destroy(router->cached[i]);
         router->cached[i] = NULL;
     }
 }
@@ -36,19 +40,21 @@ static void take_snapshot(struct router *router, sim_time now) {
     router->snapshot_ns = now;
     for (uint32_t i = 0; i < router->count; i++) {
         const struct instance *instance = &router->instances[i];
-        router->view[i] = (struct route_instance){
-            .waiting = instance->waiting.count + instance->ready.count + instance->away,
-            .running = instance->prefilling.count + instance->decoding.count,
-            .outstanding_tokens = (uint64_t)instance->outstanding_tokens,
-            .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, i))};
+        router->view[i] =
+            (struct route_instance){.waiting = instance->waiting.count + instance->ready.count + instance->away,
+                                    .running = instance->prefilling.count + instance->decoding.count,
+                                    .outstanding_tokens = (uint64_t)instance->outstanding_tokens,
+                                    .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, i))};
     }
-    if (!router->cached) return;
+    if (!router->cached)
+        return;
     forget_snapshot(router);
     for (uint32_t i = 0; i < router->count; i++) {
         const struct tier *tier = hierarchy_hbm(router->fleet->hierarchy, i);
         router->cached[i] = int_map_create();
         for (uint32_t slot = 0; slot < tier_counts(tier).capacity; slot++)
-            if (tier_state(tier, slot) == SLOT_RESIDENT) int_map_put(router->cached[i], tier_block(tier, slot)->id, slot);
+            if (tier_state(tier, slot) == SLOT_RESIDENT)
+                int_map_put(router->cached[i], tier_block(tier, slot)->id, slot);
     }
 }
 
@@ -56,7 +62,8 @@ static uint32_t cached_tokens(const void *world, uint32_t index) {
     const struct router *router = world;
     uint32_t blocks = 0;
     if (router->cached)
-        while (blocks < router->id_count && int_map_get(router->cached[index], router->ids[blocks]) != INT_MAP_NONE) blocks++;
+        while (blocks < router->id_count && int_map_get(router->cached[index], router->ids[blocks]) != INT_MAP_NONE)
+            blocks++;
     else
         blocks = tier_match(hierarchy_hbm(router->fleet->hierarchy, index), router->ids, router->id_count, NULL);
     return blocks * router->fleet->block_tokens;
@@ -72,18 +79,26 @@ static uint64_t draw(const struct router *router, uint64_t number) {
 }
 
 uint32_t router_choose(struct router *router, const struct request_spec *spec, sim_time now) {
-    if (router->count == 1) return 0;
+    if (router->count == 1)
+        return 0;
     const struct cluster_setup *setup = router->fleet->setup;
-    if (router->snapshot_ns < 0 || now - router->snapshot_ns >= router->age_ns) take_snapshot(router, now);
-    struct route_view view = {.instance_count = router->count, .instances = router->view,
-                              .snapshot_age_ns = now - router->snapshot_ns, .request_number = router->number++,
-                              .session = spec->session, .prompt_tokens = spec->prompt_tokens,
-                              .cached_tokens = cached_tokens, .world = router};
-    if (setup->route->policy.needs & NEED_RANDOM) view.random = draw(router, view.request_number);
+    if (router->snapshot_ns < 0 || now - router->snapshot_ns >= router->age_ns)
+        take_snapshot(router, now);
+    struct route_view view = {.instance_count = router->count,
+                              .instances = router->view,
+                              .snapshot_age_ns = now - router->snapshot_ns,
+                              .request_number = router->number++,
+                              .session = spec->session,
+                              .prompt_tokens = spec->prompt_tokens,
+                              .cached_tokens = cached_tokens,
+                              .world = router};
+    if (setup->route->policy.needs & NEED_RANDOM)
+        view.random = draw(router, view.request_number);
     router->id_count = 0;
     if (router->sees_cache) {
         struct request probe = {.spec = *spec};
-        struct kv_identity identity = request_identity(&router->instances[0], &probe, spec->prompt_tokens - 1, &router->id_count);
+        struct kv_identity identity =
+            request_identity(&router->instances[0], &probe, spec->prompt_tokens - 1, &router->id_count);
         router->ids = identity.ids;
     }
     uint32_t chosen = setup->route->choose(setup->route_options, &view);

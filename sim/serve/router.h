@@ -9,12 +9,12 @@ struct router {
     struct instance *instances;
     uint32_t count;
     struct route_instance *view;
-    sim_time snapshot_ns;      /* when the view was taken */
-    sim_time age_ns;           /* it is taken again when older */
-    bool sees_cache;           /* the policy asks what is cached where */
-    struct int_map **cached;   /* snapshot of each instance's HBM (ids), when age_ns > 0 and sees_cache */
+    sim_time snapshot_ns;    /* when the view was taken */
+    sim_time age_ns;         /* it is taken again when older */
+    bool sees_cache;         /* the policy asks what is cached where */
+    struct int_map **cached; /* snapshot of each instance's HBM (ids), when age_ns > 0 and sees_cache */
     uint64_t number;
-    const uint64_t *ids;       /* of the request being routed */
+    const uint64_t *ids; /* of the request being routed */
     uint32_t id_count;
 };
 void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count);

@@ -4,9 +4,11 @@
 
 int64_t run_cap(const struct step_segment *segment, int64_t steps) {
     const int64_t limit = INT64_C(1) << 61;
-    if (segment->a > 0 && steps > limit / segment->a) steps = limit / segment->a;
+    if (segment->a > 0 && steps > limit / segment->a)
+        steps = limit / segment->a;
     /* b*j*(j-1)/2 <= limit, without forming the product first. */
-    while (steps > 1 && segment->b > 0 && (steps - 1) / 2 > limit / segment->b / steps) steps /= 2;
+    while (steps > 1 && segment->b > 0 && (steps - 1) / 2 > limit / segment->b / steps)
+        steps /= 2;
     return steps < 1 ? 1 : steps;
 }
 

@@ -25,12 +25,14 @@ static void timers_grow(struct timers *timers) {
     timers->specs = grown(timers->specs, room, sizeof *timers->specs);
     timers->instances = grown(timers->instances, room, sizeof *timers->instances);
     timers->free_places = grown(timers->free_places, room, sizeof *timers->free_places);
-    for (uint32_t place = room; place-- > timers->room;) timers->free_places[timers->free_count++] = place;
+    for (uint32_t place = room; place-- > timers->room;)
+        timers->free_places[timers->free_count++] = place;
     timers->room = room;
 }
 
 void timers_set(struct timers *timers, sim_time at, const struct request_spec *spec, int32_t instance) {
-    if (timers->count == timers->room) timers_grow(timers);
+    if (timers->count == timers->room)
+        timers_grow(timers);
     struct timer_entry entry = {.at = at, .order = timers->order++, .place = timers->free_places[--timers->free_count]};
     timers->specs[entry.place] = *spec;
     timers->instances[entry.place] = instance;
@@ -40,7 +42,9 @@ void timers_set(struct timers *timers, sim_time at, const struct request_spec *s
     timers->heap[index] = entry;
 }
 
-sim_time timers_next(const struct timers *timers) { return timers->count ? timers->heap[0].at : SIM_NEVER; }
+sim_time timers_next(const struct timers *timers) {
+    return timers->count ? timers->heap[0].at : SIM_NEVER;
+}
 
 void timers_pop(struct timers *timers, struct request_spec *spec, int32_t *instance) {
     MUST(timers->count > 0);
@@ -52,9 +56,12 @@ void timers_pop(struct timers *timers, struct request_spec *spec, int32_t *insta
     uint32_t index = 0;
     for (;;) {
         uint32_t child = 2 * index + 1;
-        if (child >= timers->count) break;
-        if (child + 1 < timers->count && before(&timers->heap[child + 1], &timers->heap[child])) child++;
-        if (!before(&timers->heap[child], &last)) break;
+        if (child >= timers->count)
+            break;
+        if (child + 1 < timers->count && before(&timers->heap[child + 1], &timers->heap[child]))
+            child++;
+        if (!before(&timers->heap[child], &last))
+            break;
         timers->heap[index] = timers->heap[child];
         index = child;
     }

@@ -1,5 +1,5 @@
-/* Requests that are to come at a later time: after a client's think time, or the host's work on them. A heap of specs by
- * (time, order of setting); one engine source. */
+/* Requests that are to come at a later time: after a client's think time, or the host's work on them. A heap of specs
+ * by (time, order of setting); one engine source. */
 #ifndef SIM_SERVE_TIMERS_H
 #define SIM_SERVE_TIMERS_H
 
@@ -8,7 +8,7 @@
 struct timer_entry {
     sim_time at;
     uint64_t order;
-    uint32_t place;    /* in specs */
+    uint32_t place; /* in specs */
 };
 struct timers {
     struct timer_entry *heap;

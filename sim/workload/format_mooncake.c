@@ -1,5 +1,5 @@
-/* Mooncake JSONL (FAST'25 release): {"timestamp": ms, "input_length", "output_length", "hash_ids": [one a 512-token block]}. The
- * last id stands for a partial block. */
+/* Mooncake JSONL (FAST'25 release): {"timestamp": ms, "input_length", "output_length", "hash_ids": [one a 512-token
+ * block]}. The last id stands for a partial block. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,11 +23,16 @@ static int read_line(void *self, const char *at, size_t size, int number) {
     const char *why;
     int64_t time_ms, prompt, output;
     struct error *err = reading->err;
-    if (!json_parse(reading->json, at, size, &root, &why)) return error_at(err, place, "not a JSON line: %s\n  hint: mend or drop the line; is the file cut off?", why);
-    if (json_field_int(root, "timestamp", 0, INT64_MAX / 2000000, place, &time_ms, err) != 0) return -1;
-    if (json_field_int(root, "input_length", 1, TRACE_TOKENS_MAX, place, &prompt, err) != 0) return -1;
-    if (json_field_int(root, "output_length", 0, TRACE_TOKENS_MAX, place, &output, err) != 0) return -1;
-    if (!json_get(root, "hash_ids", &ids) || json_kind(ids) != JSON_ARRAY) return error_at(err, place, "'hash_ids' is missing\n  hint: a list of block hashes, one for each 512 tokens");
+    if (!json_parse(reading->json, at, size, &root, &why))
+        return error_at(err, place, "not a JSON line: %s\n  hint: mend or drop the line; is the file cut off?", why);
+    if (json_field_int(root, "timestamp", 0, INT64_MAX / 2000000, place, &time_ms, err) != 0)
+        return -1;
+    if (json_field_int(root, "input_length", 1, TRACE_TOKENS_MAX, place, &prompt, err) != 0)
+        return -1;
+    if (json_field_int(root, "output_length", 0, TRACE_TOKENS_MAX, place, &output, err) != 0)
+        return -1;
+    if (!json_get(root, "hash_ids", &ids) || json_kind(ids) != JSON_ARRAY)
+        return error_at(err, place, "'hash_ids' is missing\n  hint: a list of block hashes, one for each 512 tokens");
     size_t count = json_count(ids);
     if (count > reading->room) {
         reading->room = 2 * count;
@@ -35,12 +40,21 @@ static int read_line(void *self, const char *at, size_t size, int number) {
         reading->ids = malloc(reading->room * sizeof *reading->ids);
         MUST(reading->ids != NULL);
     }
-    if (!json_numbers(ids, reading->ids)) return error_at(err, place, "'hash_ids' holds something that is not a whole number\n  hint: mend or drop the line");
+    if (!json_numbers(ids, reading->ids))
+        return error_at(err, place,
+                        "'hash_ids' holds something that is not a whole number\n  hint: mend or drop the line");
     if (count != (size_t)(prompt + MOONCAKE_HASH_TOKENS - 1) / MOONCAKE_HASH_TOKENS)
-        return error_at(err, place, "%zu hash_ids for %lld input tokens\n  hint: there is one for each 512 tokens, the last may be partial", count, (long long)prompt);
+        return error_at(
+            err, place,
+            "%zu hash_ids for %lld input tokens\n  hint: there is one for each 512 tokens, the last may be partial",
+            count, (long long)prompt);
     uint64_t parent = TRACE_ROOT;
-    for (size_t i = 0; i < count; i++) parent = reading->ids[i] = trace_node(reading->trace, parent, 0, reading->ids[i]);
-    struct trace_request request = {.at_ns = time_ms * 1000000, .session = TRACE_NONE, .prompt_tokens = (uint32_t)prompt, .output_tokens = (uint32_t)(output > 0 ? output : 1)};
+    for (size_t i = 0; i < count; i++)
+        parent = reading->ids[i] = trace_node(reading->trace, parent, 0, reading->ids[i]);
+    struct trace_request request = {.at_ns = time_ms * 1000000,
+                                    .session = TRACE_NONE,
+                                    .prompt_tokens = (uint32_t)prompt,
+                                    .output_tokens = (uint32_t)(output > 0 ? output : 1)};
     trace_add(reading->trace, &request, reading->ids, (uint32_t)count);
     return 0;
 }
@@ -55,8 +69,13 @@ static int read(struct trace *trace, const struct trace_text *text, struct error
 }
 
 static bool sniff(const char *text, size_t size) {
-    return size > 0 && text[0] == '{' && memmem(text, size < 512 ? size : 512, "\"input_length\"", 14) && memmem(text, size < 512 ? size : 512, "\"timestamp\"", 11);
+    return size > 0 && text[0] == '{' && memmem(text, size < 512 ? size : 512, "\"input_length\"", 14) &&
+           memmem(text, size < 512 ? size : 512, "\"timestamp\"", 11);
 }
 
 extern const struct trace_format format_mooncake;
-const struct trace_format format_mooncake = {.name = "mooncake", .describes = "Mooncake JSONL, 512-token block hashes", .hash_tokens = MOONCAKE_HASH_TOKENS, .sniff = sniff, .read = read};
+const struct trace_format format_mooncake = {.name = "mooncake",
+                                             .describes = "Mooncake JSONL, 512-token block hashes",
+                                             .hash_tokens = MOONCAKE_HASH_TOKENS,
+                                             .sniff = sniff,
+                                             .read = read};

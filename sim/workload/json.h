@@ -26,10 +26,10 @@ bool json_parse(struct json_reader *reader, const char *text, size_t size, struc
 enum json_kind json_kind(struct json_value value);
 /* false: not an object, or no such key. */
 bool json_get(struct json_value object, const char *key, struct json_value *out);
-bool json_int(struct json_value value, int64_t *out);   /* whole numbers only */
+bool json_int(struct json_value value, int64_t *out); /* whole numbers only */
 bool json_real(struct json_value value, double *out);
 bool json_text(struct json_value value, const char **text, size_t *size);
-size_t json_count(struct json_value array);             /* 0 for what is no array */
+size_t json_count(struct json_value array); /* 0 for what is no array */
 /* Calls item for each element until it returns false; returns whether all were seen. */
 bool json_each(struct json_value array, bool (*item)(void *self, struct json_value value), void *self);
 /* The first item. false: none, or no array. */

@@ -5,16 +5,22 @@
 #include "sim/workload/workload.h"
 
 /* A distribution of lengths or times, in tokens or seconds. */
-enum distribution_kind { DISTRIBUTION_LOGNORMAL, DISTRIBUTION_EXPONENTIAL, DISTRIBUTION_UNIFORM, DISTRIBUTION_CONSTANT, DISTRIBUTION_HISTOGRAM };
+enum distribution_kind {
+    DISTRIBUTION_LOGNORMAL,
+    DISTRIBUTION_EXPONENTIAL,
+    DISTRIBUTION_UNIFORM,
+    DISTRIBUTION_CONSTANT,
+    DISTRIBUTION_HISTOGRAM
+};
 struct distribution_bin {
     double value, weight;
 };
 struct distribution {
     int kind;
-    double median, sigma;  /* lognormal: exp of a normal of mean ln(median) and deviation sigma */
-    double mean;           /* exponential, constant */
-    double min, max;       /* all are cut to these; uniform between them */
-    struct list bins;      /* histogram: struct distribution_bin */
+    double median, sigma; /* lognormal: exp of a normal of mean ln(median) and deviation sigma */
+    double mean;          /* exponential, constant */
+    double min, max;      /* all are cut to these; uniform between them */
+    struct list bins;     /* histogram: struct distribution_bin */
 };
 
 enum arrival_process { ARRIVALS_POISSON, ARRIVALS_GAMMA, ARRIVALS_REGIMES, ARRIVALS_POPULATION };
@@ -24,23 +30,23 @@ struct arrival_regime {
 };
 struct arrival_options {
     int process;
-    double rate_per_s, cv;  /* gamma: coefficient of variation of the gaps */
-    struct list regimes;    /* struct arrival_regime */
-    int64_t population;     /* sessions that are kept going */
-    double ramp_s;          /* population: over which the first ones start */
+    double rate_per_s, cv; /* gamma: coefficient of variation of the gaps */
+    struct list regimes;   /* struct arrival_regime */
+    int64_t population;    /* sessions that are kept going */
+    double ramp_s;         /* population: over which the first ones start */
 };
 
 /* A generator of sessions. Independent requests are sessions of one turn. */
 struct generator_options {
     struct arrival_options arrivals;
-    double duration_s;            /* no session begins later, and no turn of a population */
-    double system_tokens;         /* prefix that all sessions share: tools and system prompt */
-    int64_t documents;            /* shared documents; each session begins with one */
+    double duration_s;    /* no session begins later, and no turn of a population */
+    double system_tokens; /* prefix that all sessions share: tools and system prompt */
+    int64_t documents;    /* shared documents; each session begins with one */
     double document_zipf, document_tokens;
     struct distribution first_prompt_tokens, turn_tokens, output_tokens, turns, think_s;
-    double context_limit_tokens;  /* 0: none */
-    bool compacts;                /* at the limit: the session goes on with a summary; otherwise it ends */
-    double compact_tokens;        /* length of that summary */
+    double context_limit_tokens; /* 0: none */
+    bool compacts;               /* at the limit: the session goes on with a summary; otherwise it ends */
+    double compact_tokens;       /* length of that summary */
     int64_t tenants;
 };
 
@@ -54,7 +60,7 @@ struct workload_options {
     double rate_scale, start_s, duration_s;
     int64_t requests, repeat;
     double stagger_s;
-    int64_t sessions;          /* closed loop: sessions at a time */
+    int64_t sessions; /* closed loop: sessions at a time */
     double ramp_s;
     /* or a generator */
     const struct node *generate_node;

@@ -1,7 +1,8 @@
 /* A trace, read once into compact arrays that any number of runs share.
  *
- * Ids become nodes of a tree as they are read: a block's node stands for its parent's node and its own hash, so equal node means
- * equal prefix whatever the format's hashes mean, and the nodes of a new text are consecutive: a request's chain is a few spans. */
+ * Ids become nodes of a tree as they are read: a block's node stands for its parent's node and its own hash, so equal
+ * node means equal prefix whatever the format's hashes mean, and the nodes of a new text are consecutive: a request's
+ * chain is a few spans. */
 #ifndef SIM_WORKLOAD_TRACE_H
 #define SIM_WORKLOAD_TRACE_H
 
@@ -10,8 +11,8 @@
 #define TRACE_NONE UINT32_MAX
 
 struct trace_request {
-    int64_t at_ns;      /* from the trace's first request */
-    int64_t think_ns;   /* client's delay after the previous request of its session had ended */
+    int64_t at_ns;                /* from the trace's first request */
+    int64_t think_ns;             /* client's delay after the previous request of its session had ended */
     uint32_t session, turn, next; /* next: of its session, TRACE_NONE at the end */
     uint32_t tenant, prompt_tokens, output_tokens, shared_tokens;
     uint32_t first_span, span_count;
@@ -19,29 +20,30 @@ struct trace_request {
 
 struct trace {
     const char *path, *format;
-    uint32_t hash_tokens;       /* 0: no identity */
-    bool has_sessions;          /* think times and sessions are known: closed loop is possible */
+    uint32_t hash_tokens;           /* 0: no identity */
+    bool has_sessions;              /* think times and sessions are known: closed loop is possible */
     struct trace_request *requests; /* by at_ns, then as they stand in the file */
     uint32_t count;
     struct span *spans;
     uint32_t span_count;
-    uint32_t *sessions;         /* first request of each */
+    uint32_t *sessions; /* first request of each */
     uint32_t session_count;
-    uint64_t nodes;             /* ids are below */
-    uint32_t longest_tokens;    /* prompt + output */
+    uint64_t nodes;          /* ids are below */
+    uint32_t longest_tokens; /* prompt + output */
     uint64_t block_refs;
     /* while reading */
     struct trace_build *build;
 };
 
-/* Reads a file, plain or .zst, or (agentic) a directory of files. format: a name of format.h, or NULL to find out. `dedupe` drops
- * sessions that repeat an earlier one. Errors: file:line:column, what, the remedy. */
+/* Reads a file, plain or .zst, or (agentic) a directory of files. format: a name of format.h, or NULL to find out.
+ * `dedupe` drops sessions that repeat an earlier one. Errors: file:line:column, what, the remedy. */
 int trace_load(const char *path, const char *format, bool dedupe, struct trace **out, struct error *err);
 void trace_free(struct trace *trace);
 /* Where a scenario's trace lies: as given, in $TIERSIM_TRACES, in ../shared/traces. NULL and an error when nowhere. */
 const char *trace_find(const char *name, struct place at, struct arena *arena, struct error *err);
 
-/* For formats. Node of a block after `parent` (TRACE_ROOT for the first) with hash `hash` in `scope` (0: hashes mean the same everywhere). */
+/* For formats. Node of a block after `parent` (TRACE_ROOT for the first) with hash `hash` in `scope` (0: hashes mean
+ * the same everywhere). */
 #define TRACE_ROOT UINT64_MAX
 uint64_t trace_node(struct trace *trace, uint64_t parent, uint32_t scope, uint64_t hash);
 /* Adds a request with its nodes; its session, turn and next are set at the end from `session` numbers. */

@@ -40,7 +40,14 @@ static inline const struct span *chain_spans(const struct chain *chain) {
 }
 
 /* What a block of text is, for policies that care. */
-enum category { CATEGORY_UNKNOWN, CATEGORY_SYSTEM, CATEGORY_TOOLS, CATEGORY_DOCUMENT, CATEGORY_HISTORY, CATEGORY_COUNT };
+enum category {
+    CATEGORY_UNKNOWN,
+    CATEGORY_SYSTEM,
+    CATEGORY_TOOLS,
+    CATEGORY_DOCUMENT,
+    CATEGORY_HISTORY,
+    CATEGORY_COUNT
+};
 
 struct request_spec {
     uint64_t id; /* counts up in the order in which requests are given out */
