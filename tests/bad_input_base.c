@@ -102,6 +102,9 @@ static void long_messages_keep_their_remedy(void **state) {
     error_set(&err, "%09000d\n  hint: %09000d", 1, 2); /* both too long */
     assert_int_equal(strlen(err.text), sizeof err.text - 1);
     assert_non_null(strstr(err.text, "...\n  hint: 000"));
+    /* A quoted text that looks like a remedy is not the remedy. */
+    error_set(&err, "'%02000d\n  hint: trust me%02000d' is wrong\n  hint: mend it", 1, 2);
+    assert_string_equal(err.text + strlen(err.text) - 16, "\n  hint: mend it");
     char path[5000];
     memset(path, 'p', sizeof path);
     memcpy(path + sizeof path - 6, ".yaml", 6);

@@ -260,24 +260,30 @@ static void json(void **state) {
 
 static void merging(void **state) {
     (void)state;
-    struct node *base = tree("a: 1\nb: {x: 1, y: {p: 1, q: 2}}\nc: [1, 2, 3]\nd: word\n"),
-                *over = tree("b: {y: {q: 5, r: 6}, z: 3}\nc: [9]\nd: {now: mapping}\ne: new\n");
+    struct node
+        *base =
+            tree("a: 1\nb: {x: 1, y: {p: 1, q: 2}}\nc: [1, 2, 3]\nd: word\nonly: {base: {has: 1}, list: [{z: 1}]}\n"),
+        *over = tree("b: {y: {q: 5, r: 6}, z: 3}\nc: [{t: 9}]\nd: {now: mapping}\nnew: {over: {has: 2}}\n");
+    const char *before = flat(base), *over_before = flat(over);
     struct node *merged = node_merge(base, over, arena);
-    static const char expected[] = "{a:'1',b:{x:'1',y:{p:'1',q:'5',r:'6'},z:'3'},c:['9'],d:{now:'mapping'},e:'new'}";
-    assert_string_equal(flat(merged), expected);
+    assert_string_equal(flat(merged), "{a:'1',b:{x:'1',y:{p:'1',q:'5',r:'6'},z:'3'},c:[{t:'9'}],d:{now:'mapping'},"
+                                      "only:{base:{has:'1'},list:[{z:'1'}]},new:{over:{has:'2'}}}");
     /* Neither was changed, nor is by what happens to the result. */
     struct error err;
-    const char *before = flat(base), *over_before = flat(over);
-    assert_int_equal(node_set(merged, "b.y.p=100", arena, &err), 0);
-    assert_int_equal(node_set(merged, "a=100", arena, &err), 0);
-    assert_int_equal(node_set(merged, "b.z=100", arena, &err), 0);
-    assert_int_equal(node_set(merged, "d.now=100", arena, &err), 0);
-    assert_int_equal(node_set(merged, "c.0=100", arena, &err), 0);
+    static const char *const paths[] = {
+        "a",     "b.x",           "b.y.p",          "b.z",           "b.y.new",     "c.0.t",
+        "d.now", "only.base.has", "only.base.more", "only.list.0.z", "new.over.has"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_int_equal(node_set(merged, arena_printf(arena, "%s=#", paths[i]), arena, &err), 0);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_int_equal(node_set(merged, arena_printf(arena, "%s=100", paths[i]), arena, &err), 0);
     assert_string_equal(flat(merged),
-                        "{a:'100',b:{x:'1',y:{p:'100',q:'5',r:'6'},z:'100'},c:['100'],d:{now:'100'},e:'new'}");
+                        "{a:'100',b:{x:'100',y:{p:'100',q:'5',r:'6',new:'100'},z:'100'},c:[{t:'100'}],d:{now:'100'},"
+                        "only:{base:{has:'100',more:'100'},list:[{z:'100'}]},new:{over:{has:'100'}}}");
     assert_string_equal(flat(base), before);
     assert_string_equal(flat(over), over_before);
-    assert_string_equal(flat(node_without(base, "b", arena)), "{a:'1',c:['1','2','3'],d:'word'}");
+    assert_string_equal(flat(node_without(base, "b", arena)),
+                        "{a:'1',c:['1','2','3'],d:'word',only:{base:{has:'1'},list:[{z:'1'}]}}");
     assert_string_equal(flat(node_without(base, "absent", arena)), before);
 }
 
@@ -350,7 +356,8 @@ static void printing(void **state) {
         "a: |\n  - not a list\n  key: no\n\n  end  \nb: '- x'\nc: '? y'\nd: '--- z'\ne: ' padded '\nf: -5\ng: -.5\nh: "
         "'...'\n",
         "'- key': 1\n'a: b': 2\n'': 3\n'null': 4\n' x': 5\n'?': 6\n'#': 7\n? long\n: 8\n",
-        "a: \"\\x01\\t\\r\\n\\e\\x7f\\x85\\u2028\\u2029\\ufeff\\U0001f600\\\\\\\"\"\nb: \xc2\xb5s \xe2\x82\xac "
+        "a: \"\\x01\\t\\r\\n\\e\\x7f\\x85\\u2028 x \\u2029 \\x85 \\ufeff\\U0001f600\\\\\\\"\"\nb: \xc2\xb5s "
+        "\xe2\x82\xac "
         "\xf0\x9f\x98\x80\n",
         "a: 12:30\nb: 50 %\nc: $2.95/h\nd: '@x'\ne: 'a, b'\nf: \"it's\"\ng: '%'\nh: '`'\ni: '!t'\nj: '&a'\nk: '*a'\nl: "
         "'<<'\nm: '='\n",
