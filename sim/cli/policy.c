@@ -9,9 +9,11 @@ int policy_resolve(enum policy_kind kind, const struct node *node, const char *f
     const char *name = fallback;
     struct place at = {0};
     const struct node *named = node;
-    if (node && node->kind == NODE_MAPPING) named = node_get(node, "name");
+    if (node && node->kind == NODE_MAPPING)
+        named = node_get(node, "name");
     if (node && (!named || named->kind != NODE_SCALAR))
-        return error_at(err, node->at, "a %s policy is written NAME or {name: NAME, its options}\n  hint: see `tiersim list policies`",
+        return error_at(err, node->at,
+                        "a %s policy is written NAME or {name: NAME, its options}\n  hint: see `tiersim list policies`",
                         policy_kind_names[kind]);
     if (named) {
         name = named->text;
@@ -19,14 +21,15 @@ int policy_resolve(enum policy_kind kind, const struct node *node, const char *f
     }
     struct error unknown = {0};
     *policy = policy_find(kind, name, &unknown);
-    if (!*policy) return error_at(err, at, "%s", unknown.text);
+    if (!*policy)
+        return error_at(err, at, "%s", unknown.text);
     *options = NULL;
     bool has_options = (*policy)->options != NULL;
     const struct node *rest = node && node->kind == NODE_MAPPING ? node_without(node, "name", arena) : NULL;
     if (!has_options) {
         if (rest && rest->count > 0)
-            return error_at(err, rest->key_at[0], "policy '%s' takes no options, found '%s'\n  hint: write just '%s'", name,
-                            rest->keys[0], name);
+            return error_at(err, rest->key_at[0], "policy '%s' takes no options, found '%s'\n  hint: write just '%s'",
+                            name, rest->keys[0], name);
         return 0;
     }
     void *out = arena_alloc(arena, (*policy)->options_size);

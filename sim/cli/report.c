@@ -119,7 +119,7 @@ static void print_slo(const struct slo_options *slo) {
     } limits[] = {{"TTFT p50", slo->ttft_p50_s}, {"TTFT p90", slo->ttft_p90_s}, {"TTFT p99", slo->ttft_p99_s},
                   {"TPOT p50", slo->tpot_p50_s}, {"TPOT p90", slo->tpot_p90_s}, {"TPOT p99", slo->tpot_p99_s},
                   {"E2E p50", slo->e2e_p50_s},   {"E2E p90", slo->e2e_p90_s},   {"E2E p99", slo->e2e_p99_s}};
-    const char *before = "; SLO:";
+    const char *before = "\nSLO:";
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         char text[32];
         if (limits[i].limit_s <= 0)
@@ -132,9 +132,15 @@ static void print_slo(const struct slo_options *slo) {
         printf("%s %.4g %% of requests", before, 100 * slo->attainment);
 }
 
+static void print_failure(const char *name, const char *why) {
+    char text[sizeof(((struct error *)0)->text) + 256];
+    snprintf(text, sizeof text, "%s failed: %s\n", name, why);
+    print_wrapped(stdout, text, REPORT_COLUMNS, 4);
+}
+
 static void print_variants(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest) {
     const struct variant *first = &scenario->variants[0];
-    const char *const columns[] = {"<variant", variant_sessions(first, 1) > 0 ? "agents/node" : "req/node",
+    const char *const columns[] = {"<variant", variant_sessions(first, 1) > 0 ? "agents" : "requests",
                                    "GPUs",     "TTFT p50",
                                    "p99 s",    "<prompt tokens from",
                                    "again",    "<binds",
@@ -146,12 +152,12 @@ static void print_variants(const struct scenario *scenario, const struct verdict
     table_print(table, stdout);
     for (size_t i = 0; i < scenario->count; i++)
         if (verdicts[i].failed)
-            printf("%s failed: %s\n", scenario->variants[i].name, verdicts[i].error.text);
+            print_failure(scenario->variants[i].name, verdicts[i].error.text);
     if (scenario->count > 1 && cheapest < scenario->count)
         puts("* the cheapest a token. $/Mtok: prompt, hits included, and output; J/tok: output.");
     print_legend(scenario);
-    if (first->options.has_slo)
-        puts("All at the highest load that keeps the SLO, but GPUs, which are for the load asked for.");
+    printf("%s are a node's.%s\n", variant_sessions(first, 1) > 0 ? "Agents" : "Requests",
+           first->options.has_slo ? " All at the highest load that keeps the SLO; GPUs: for the load asked for." : "");
 }
 
 void report_table(const struct scenario *scenario, const struct verdict *verdicts, bool wide) {

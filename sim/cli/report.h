@@ -4,6 +4,8 @@
 
 #include "sim/cli/capacity.h"
 
+enum { REPORT_COLUMNS = 98 };
+
 /* One JSON document on stdout. */
 void report_json(const struct scenario *scenario, const struct verdict *verdicts);
 /* The question, the table, the story, under 100 columns; wide: everything else too. */

@@ -42,19 +42,24 @@ static double price_of_tie(const struct pair *pair, const struct price_tier *pri
     return fabs(slope) > 0 ? now + gap / slope : -1;
 }
 
+/* A price so far from today's tells nobody anything. */
+static bool worth_telling(double tie, double now) {
+    return tie > 0 && tie < 20 * now && tie > now / 20;
+}
+
 static void tell_prices(const struct pair *pair, FILE *out) {
     const struct price_tier *prices = pair->best->prices.tiers.items;
     for (size_t i = 0; i < pair->best->prices.tiers.count; i++) {
         bool bundled;
         double now = prices[i].usd_per_byte.value, tie = price_of_tie(pair, &prices[i], &bundled);
-        if (!(tie > 0) || tie > 1000 * now)
+        if (!worth_telling(tie, now))
             continue;
         if (bundled)
-            fprintf(out, " %s that had to be bought above $%.3g/GB (it comes with the nodes; market $%.3g);",
+            fprintf(out, "  - %s at more than $%.3g/GB, were it not in the nodes' rent (market: $%.3g)\n",
                     prices[i].device, tie * 1e9, now * 1e9);
         else
-            fprintf(out, " %s %s $%.3g/GB (now $%.3g);", prices[i].device, tie > now ? "above" : "below", tie * 1e9,
-                    now * 1e9);
+            fprintf(out, "  - %s at %s than $%.3g/GB (now $%.3g)\n", prices[i].device, tie > now ? "more" : "less",
+                    tie * 1e9, now * 1e9);
     }
     /* The GPUs: both pay for as many a fleet, but not a token. */
     double gpus_a = (double)(pair->best->node.gpus * pair->best->options.nodes),
@@ -63,8 +68,8 @@ static void tell_prices(const struct pair *pair, FILE *out) {
            slope = per_dollar(pair->a) * gpus_a - per_dollar(pair->b) * gpus_b;
     double gap = pair->b->usd_per_million_tokens - pair->a->usd_per_million_tokens;
     double tie = fabs(slope) > 0 ? now + gap / slope : -1;
-    if (tie > 0 && tie < 100 * now && pair->a->gpu_usd_per_hour > 0)
-        fprintf(out, " GPUs %s $%.3g/h (now $%.3g);", tie > now ? "above" : "below", tie, now);
+    if (worth_telling(tie, now))
+        fprintf(out, "  - GPUs at %s than $%.3g/h (now $%.3g)\n", tie > now ? "more" : "less", tie, now);
 }
 
 /* KV tokens that the tiers down to `last` of a node keep. */
@@ -82,21 +87,17 @@ static double tokens_kept(const struct variant *v, const struct outcome *outcome
 static void tell_contexts(const struct variant *v, const struct outcome *outcome, FILE *out) {
     double sessions = variant_sessions(v, outcome->load) / (double)v->options.nodes;
     const struct tier_options *tiers = v->options.tiers.items;
+    char length[32];
     if (sessions <= 0 || v->options.tiers.count < 2)
         return;
-    for (size_t t = 0; t + 1 < v->options.tiers.count; t++) {
-        char length[32], now[32];
-        fprintf(out, " contexts below about %s tokens",
-                unit_format(length, sizeof length, tokens_kept(v, outcome, t) / sessions, UNIT_TOKENS, 2));
-        if (t == 0)
-            fprintf(out, " (median now %s), which HBM alone would hold for all %.0f agents of a node",
-                    unit_format(now, sizeof now, (double)histogram_percentile(outcome->metrics.context, 0.5),
-                                UNIT_TOKENS, 2),
-                    sessions);
-        else
-            fprintf(out, ", with %s", tiers[t].name);
-        fputc(t + 2 < v->options.tiers.count ? ',' : ';', out);
-    }
+    fprintf(out, "  - contexts (median now %s tokens)",
+            unit_format(length, sizeof length, (double)histogram_percentile(outcome->metrics.context, 0.5), UNIT_TOKENS,
+                        2));
+    for (size_t t = 0; t + 1 < v->options.tiers.count; t++)
+        fprintf(out, "%s below about %s, which %s%s would hold for all %.0f agents of a node", t ? "; or" : "",
+                unit_format(length, sizeof length, tokens_kept(v, outcome, t) / sessions, UNIT_TOKENS, 2),
+                t ? "HBM and " : "HBM alone", t ? tiers[t].name : "", sessions);
+    fputc('\n', out);
 }
 
 void report_flips(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out) {
@@ -105,12 +106,13 @@ void report_flips(const struct scenario *scenario, const struct verdict *verdict
         return;
     const struct outcome *best = verdict_priced(&verdicts[cheapest]), *other = verdict_priced(&verdicts[next]);
     struct pair pair = {&scenario->variants[cheapest], &scenario->variants[next], &best->cost, &other->cost};
-    double lead = 1 - best->cost.usd_per_million_tokens / other->cost.usd_per_million_tokens;
-    fprintf(out, "'%s' leads '%s' by %.2g %%, or $%.2f/h. What would flip that:", pair.best->name, pair.next->name,
-            100 * lead,
-            best->cost.usd_per_hour * other->cost.usd_per_million_tokens / best->cost.usd_per_million_tokens -
-                best->cost.usd_per_hour);
+    double ratio = other->cost.usd_per_million_tokens / best->cost.usd_per_million_tokens;
+    fprintf(out, "'%s' is cheaper than '%s', the next, by %.2g %%. What would flip that:\n", pair.best->name,
+            pair.next->name, 100 * (1 - 1 / ratio));
+    fprintf(out, "  - $%.2g more an hour for '%s' (now $%.2f)\n", best->cost.usd_per_hour * (ratio - 1),
+            pair.best->name, best->cost.usd_per_hour);
     tell_prices(&pair, out);
+    if (pair.best->options.has_slo)
+        fprintf(out, "  - %.2g %% less load on '%s' at the SLO\n", 100 * (1 - 1 / ratio), pair.best->name);
     tell_contexts(pair.best, best, out);
-    fprintf(out, " %.2g %% less load at the SLO.\n", 100 * lead);
 }

@@ -6,31 +6,7 @@
 
 #include "sim/cli/report.h"
 #include "sim/memory/hierarchy.h"
-
-enum { COLUMNS = 98 };
-
-/* Prints a paragraph in lines of at most COLUMNS characters, the further ones indented. */
-static void print_wrapped(const char *text) {
-    size_t column = 0;
-    while (*text) {
-        size_t word = strcspn(text, " \n");
-        if (column > 0 && column + 1 + word > COLUMNS) {
-            fputs("\n  ", stdout);
-            column = 2;
-        } else if (column > 0) {
-            putchar(' ');
-            column++;
-        }
-        fwrite(text, 1, word, stdout);
-        column += word;
-        text += word;
-        if (*text == '\n')
-            column = 0, putchar('\n');
-        text += *text != 0;
-    }
-    if (column > 0)
-        putchar('\n');
-}
+#include "sim/output/table.h"
 
 /* Prefill of `tokens` from nothing on an idle instance, in chunks of the token budget. */
 static double prefill_s(const struct variant *v, int64_t tokens) {
@@ -171,12 +147,12 @@ static void tell_steps(const struct variant *v, const struct outcome *outcome, F
                                  .prefill_squares = chunk * chunk,
                                  .logits = 1};
     struct step_cost d = step_cost(v->model, &decode), p = step_cost(v->model, &prefill);
-    fprintf(out, "step times (%s; 90 %%: decode %+.0f/%+.0f %%, prefill %+.0f/%+.0f %%)",
+    fprintf(out, "  - step times: %s; 90 %% interval: decode %+.0f/%+.0f %%, prefill %+.0f/%+.0f %%\n",
             basis_name(basis_weaker(d.basis, p.basis)), 100 * (d.low_s / d.seconds - 1),
             100 * (d.high_s / d.seconds - 1), 100 * (p.low_s / p.seconds - 1), 100 * (p.high_s / p.seconds - 1));
 }
 
-/* ", links (pcie measured, ssd spec)": those that carried anything. */
+/* "  - links: pcie measured, ssd spec": those that carried anything. */
 static void tell_links(const struct variant *v, const struct outcome *outcome, FILE *out) {
     const struct node_link *links = v->node.links.items;
     bool any = false;
@@ -189,11 +165,11 @@ static void tell_links(const struct variant *v, const struct outcome *outcome, F
         }
         if (!used)
             continue;
-        fprintf(out, "%s%s %s", any ? ", " : "; links (", links[l].name, basis_name((enum basis)links[l].link.basis));
+        fprintf(out, "%s %s %s", any ? "," : "  - links:", links[l].name, basis_name((enum basis)links[l].link.basis));
         any = true;
     }
     if (any)
-        fputc(')', out);
+        fputc('\n', out);
 }
 
 static void tell_basis(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out) {
@@ -203,17 +179,17 @@ static void tell_basis(const struct scenario *scenario, const struct verdict *ve
     const struct variant *v = &scenario->variants[i];
     const struct outcome *o = verdict_priced(&verdicts[i]);
     double low_s, high_s;
-    fputs("It rests on ", out);
+    fputs("What it rests on:\n", out);
     tell_steps(v, o, out);
     tell_links(v, o, out);
-    fprintf(out, "; prices of %s (%s)", v->prices.date, basis_name(o->cost.basis));
-    fprintf(out, "; seed %lld", (long long)v->options.seed);
+    fprintf(out, "  - prices of %s: %s\n", v->prices.date, basis_name(o->cost.basis));
+    fprintf(out, "  - seed %lld", (long long)v->options.seed);
     if (o->metrics.measured > 0) {
         metrics_percentile_interval_s(o->metrics.ttft, 0.99, &low_s, &high_s);
-        fprintf(out, ", %llu requests of '%s' measured: TTFT p99 %.3g to %.3g s (90 %%)",
+        fprintf(out, ", %llu requests of '%s': TTFT p99 90 %% interval %.3g to %.3g s",
                 (unsigned long long)o->metrics.measured, v->name, low_s, high_s);
     }
-    fputs(".\n", out);
+    fputc('\n', out);
 }
 
 void report_story(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest) {
@@ -227,6 +203,6 @@ void report_story(const struct scenario *scenario, const struct verdict *verdict
     tell_wear(scenario, verdicts, out);
     tell_basis(scenario, verdicts, cheapest, out);
     fclose(out);
-    print_wrapped(text);
+    print_wrapped(stdout, text, REPORT_COLUMNS, 4);
     free(text);
 }

@@ -20,8 +20,19 @@ enum { OUTPUT_NONE, OUTPUT_ALL };
 struct scenario_options {
     const char *name, *title, *description;
     int64_t seed;
-    const char *model, *gpu, *node, *engine, *connector, *prices;
-    struct place model_at, gpu_at, node_at, engine_at, connector_at, prices_at;
+    /* Each name is followed by the place where it was written (place_follows). */
+    const char *model;
+    struct place model_at;
+    const char *gpu;
+    struct place gpu_at;
+    const char *node;
+    struct place node_at;
+    const char *engine;
+    struct place engine_at;
+    const char *connector;
+    struct place connector_at;
+    const char *prices;
+    struct place prices_at;
     int weight_dtype, kv_dtype;
     int64_t tp, nodes, instances; /* instances 0: all GPUs of the nodes */
     double load, warmup_s, stop_after_s;

@@ -101,7 +101,8 @@ static int check_direction(const struct link_direction *d, const char *name, str
                         "bandwidth_small of the %s direction is above its bandwidth\n  hint: it is what blocks below "
                         "descriptor_break reach; 0 is the bandwidth itself",
                         name);
-    if (!(d->descriptor_most >= 0 && d->descriptor_break_bytes >= 0 && d->io_bytes >= 0 && d->iops >= 0 && d->queue_depth >= 0))
+    if (!(d->descriptor_most >= 0 && d->descriptor_break_bytes >= 0 && d->io_bytes >= 0 && d->iops >= 0 &&
+          d->queue_depth >= 0))
         return error_at(err, at, "a drive's figure of the %s direction is negative\n  hint: use 0 for no limit", name);
     if (d->queue_depth > 0 && !(d->latency_s > 0))
         return error_at(err, at,

@@ -59,3 +59,30 @@ void table_print(struct table *table, FILE *out) {
     scols_unref_table(table->rows);
     free(table);
 }
+
+/* One line of the text; returns where the next begins. */
+static const char *print_line(FILE *out, const char *line, int columns, int indent) {
+    size_t length = strcspn(line, "\n"), at = strspn(line, " ");
+    int column = (int)at;
+    bool first = true;
+    fprintf(out, "%*s", column, "");
+    while (at < length) {
+        size_t word = strcspn(line + at, " \n");
+        if (!first && column + 1 + (int)word > columns)
+            column = fprintf(out, "\n%*s", indent, "") - 1;
+        else if (!first)
+            column += fprintf(out, " ");
+        column += fprintf(out, "%.*s", (int)word, line + at);
+        at += word;
+        while (at < length && line[at] == ' ')
+            at++;
+        first = false;
+    }
+    fputc('\n', out);
+    return line + length + (line[length] == '\n');
+}
+
+void print_wrapped(FILE *out, const char *text, int columns, int indent) {
+    while (*text)
+        text = print_line(out, text, columns, indent);
+}

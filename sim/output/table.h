@@ -14,4 +14,8 @@ void table_cell(struct table *table, const char *format, ...) __attribute__((for
 /* Prints the table, without trailing blanks, and frees it. */
 void table_print(struct table *table, FILE *out);
 
+/* Prints text in lines of at most `columns` characters: each of its lines is broken where it must be, and goes on
+ * indented by `indent`. Blanks at the beginning of a line stay. */
+void print_wrapped(FILE *out, const char *text, int columns, int indent);
+
 #endif

@@ -37,8 +37,8 @@ int json_field_int(struct json_value object, const char *key, int64_t min, int64
     if (!json_get(object, key, &value))
         return error_at(err, at, "'%s' is missing\n  hint: is the line cut off, or of another format?", key);
     if (!json_int(value, out)) {
-        if (!json_real(value, &real) || real < -9e15 || real > 9e15)
-            return error_at(err, at, "'%s' is not a number\n  hint: mend or drop the line", key);
+        if (!json_real(value, &real) || !(real >= -9e15 && real <= 9e15) || real != (double)(int64_t)real)
+            return error_at(err, at, "'%s' is not a whole number\n  hint: mend or drop the line", key);
         *out = (int64_t)real;
     }
     if (*out < min || *out > max)

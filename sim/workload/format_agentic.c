@@ -1,7 +1,9 @@
 /* Agentic sessions (kv-cache-tester): one JSON file a session; requests with 64-token block hashes local to the file,
  * think times, and sub-agents nested where they were started. The tools + system prefix is shared between sessions in
- * production: its blocks get one identity for all files of the same model and sizes. A sub-agent's requests run before
- * its parent goes on. */
+ * production: its blocks get one identity for all files of the same model and sizes.
+ *
+ * A sub-agent runs beside its parent from the end of the parent's request before it; its first think time is what lay
+ * between. The parent's own think time, as recorded, covers its wait for the sub-agent. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,19 +11,25 @@
 
 enum { AGENTIC_HASH_TOKENS = 64, AGENTS_MAX_DEPTH = 4 };
 
+/* A file. */
 struct reading {
     struct trace *trace;
-    const struct trace_text *text;
     struct error *err;
     struct place place;
-    uint32_t session, turn, scope;
-    uint64_t prefix_key; /* of the shared prefix: model, tools, system */
-    int64_t shared_tokens;
-    double start_s; /* of the (sub-)agent, from the session's start */
-    int depth;
+    uint32_t session, turn, agents, scope;
     uint64_t *ids;
     size_t room;
-    bool failed;
+};
+
+/* The session's own agent, or a sub-agent: with tools, a system prompt and a time of its own. */
+struct agent {
+    struct reading *reading;
+    const struct agent *parent;
+    uint32_t number, parent_request, last_request;
+    uint64_t prefix_key; /* of the shared prefix: model, tools, system */
+    int64_t shared_tokens;
+    double start_s, last_end_s; /* from the session's start */
+    int depth;
 };
 
 static uint64_t hash_text(const char *text, size_t size, uint64_t hash) {
@@ -30,114 +38,126 @@ static uint64_t hash_text(const char *text, size_t size, uint64_t hash) {
     return hash;
 }
 
-static bool read_requests(struct reading *reading, struct json_value agent);
+static bool read_requests(struct agent *agent, struct json_value value);
 
-static bool fail(struct reading *reading) {
-    reading->failed = true;
-    return false;
+static bool read_sub_agent(struct agent *agent, struct json_value value, double at_s) {
+    struct reading *reading = agent->reading;
+    if (agent->depth >= AGENTS_MAX_DEPTH)
+        return error_at(reading->err, reading->place, "agents nested more than %d deep\n  hint: flatten the file",
+                        AGENTS_MAX_DEPTH) == 0;
+    struct agent inner = {.reading = reading,
+                          .parent = agent,
+                          .parent_request = agent->last_request,
+                          .last_request = TRACE_NONE,
+                          .depth = agent->depth + 1,
+                          .start_s = agent->start_s + at_s};
+    /* One that is started before its parent asks anything stands in the parent's place. */
+    inner.number = agent->last_request == TRACE_NONE ? agent->number : ++reading->agents;
+    return read_requests(&inner, value);
 }
 
-/* A sub-agent has tools, a system prompt and a time of its own. */
-static bool read_sub_agent(struct reading *reading, struct json_value value, double at_s) {
-    if (reading->depth >= AGENTS_MAX_DEPTH) {
-        error_at(reading->err, reading->place, "agents nested more than %d deep\n  hint: flatten the file",
-                 AGENTS_MAX_DEPTH);
-        return fail(reading);
-    }
-    struct reading inner = *reading;
-    inner.depth++;
-    inner.start_s = reading->start_s + at_s;
-    bool fine = read_requests(&inner, value);
-    reading->turn = inner.turn;
-    reading->ids = inner.ids;
-    reading->room = inner.room;
-    reading->failed = inner.failed;
-    return fine;
-}
-
-static bool read_request(void *self, struct json_value value) {
-    struct reading *reading = self;
+/* A time that may be left out; false: it is there, and no time. */
+static bool read_time(struct json_value request, const char *key, double *out) {
     struct json_value field;
-    double at_s = 0, think_s = 0;
-    if (json_get(value, "t", &field))
-        json_real(field, &at_s);
-    if (json_get(value, "requests", &field))
-        return read_sub_agent(reading, value, at_s);
-    int64_t prompt, output;
-    if (json_field_int(value, "in", 1, TRACE_TOKENS_MAX, reading->place, &prompt, reading->err) != 0)
-        return fail(reading);
-    if (json_field_int(value, "out", 0, TRACE_TOKENS_MAX, reading->place, &output, reading->err) != 0)
-        return fail(reading);
-    if (json_get(value, "think_time", &field))
-        json_real(field, &think_s);
-    if (!(at_s >= 0 && at_s < 1e9 && think_s < 1e9) || !json_get(value, "hash_ids", &field) ||
-        json_kind(field) != JSON_ARRAY) {
-        error_at(reading->err, reading->place,
-                 "request %u has no hash_ids, or a time out of range\n  hint: mend or drop it", reading->turn);
-        return fail(reading);
-    }
-    size_t count = json_count(field);
-    if (count > reading->room) {
-        reading->room = 2 * count;
+    *out = 0;
+    if (!json_get(request, key, &field))
+        return true;
+    return json_real(field, out) && *out < 1e9;
+}
+
+/* The prompt's blocks as nodes, into reading->ids. */
+static bool read_blocks(const struct agent *agent, struct json_value list, int64_t prompt, size_t *count) {
+    struct reading *reading = agent->reading;
+    *count = json_count(list);
+    if (*count > reading->room) {
+        reading->room = 2 * *count;
         free(reading->ids);
         reading->ids = malloc(reading->room * sizeof *reading->ids);
         MUST(reading->ids != NULL);
     }
-    if (count > (size_t)prompt / AGENTIC_HASH_TOKENS + 1 || !json_numbers(field, reading->ids)) {
-        error_at(reading->err, reading->place,
-                 "request %u: %zu hash_ids for %lld tokens, or one that is no number\n  hint: there is one for each 64 "
-                 "tokens",
-                 reading->turn, count, (long long)prompt);
-        return fail(reading);
+    if (*count > (size_t)prompt / AGENTIC_HASH_TOKENS + 1 || !json_numbers(list, reading->ids))
+        return error_at(reading->err, reading->place,
+                        "request %u: %zu hash_ids for %lld tokens, or one that is no number\n  hint: there is one for "
+                        "each 64 tokens",
+                        reading->turn, *count, (long long)prompt) == 0;
+    uint64_t node = TRACE_ROOT, shared = (uint64_t)agent->shared_tokens / AGENTIC_HASH_TOKENS;
+    for (size_t i = 0; i < *count; i++) {
+        bool common = i < shared;
+        node = reading->ids[i] = trace_node(reading->trace, node, common ? 0 : reading->scope,
+                                            common ? agent->prefix_key + i : reading->ids[i]);
     }
-    uint64_t node = TRACE_ROOT, shared = (uint64_t)reading->shared_tokens / AGENTIC_HASH_TOKENS;
-    for (size_t i = 0; i < count; i++)
-        node = reading->ids[i] = i < shared ? trace_node(reading->trace, node, 0, reading->prefix_key + i)
-                                            : trace_node(reading->trace, node, reading->scope, reading->ids[i]);
-    struct trace_request request = {.at_ns = (int64_t)((reading->start_s + at_s) * 1e9 + 0.5),
-                                    .think_ns = think_s > 0 ? (int64_t)(think_s * 1e9 + 0.5) : 0,
-                                    .session = reading->session,
-                                    .turn = reading->turn++,
-                                    .prompt_tokens = (uint32_t)prompt,
-                                    .output_tokens = (uint32_t)(output > 0 ? output : 1),
-                                    .shared_tokens = (uint32_t)reading->shared_tokens};
-    if (request.shared_tokens > request.prompt_tokens)
-        request.shared_tokens = request.prompt_tokens;
-    trace_add(reading->trace, &request, reading->ids, (uint32_t)count);
     return true;
 }
 
-static bool read_requests(struct reading *reading, struct json_value agent) {
+static bool read_request(void *self, struct json_value value) {
+    struct agent *agent = self;
+    struct reading *reading = agent->reading;
+    struct json_value list;
+    double at_s, think_s, api_s;
+    int64_t prompt, output;
+    size_t count;
+    if (!read_time(value, "t", &at_s) || at_s < 0 || !read_time(value, "think_time", &think_s) ||
+        !read_time(value, "api_time", &api_s))
+        return error_at(reading->err, reading->place,
+                        "request %u: 't', 'think_time' or 'api_time' is not a time in seconds\n  hint: mend or drop it",
+                        reading->turn) == 0;
+    if (json_get(value, "requests", &list))
+        return read_sub_agent(agent, value, at_s);
+    if (json_field_int(value, "in", 1, TRACE_TOKENS_MAX, reading->place, &prompt, reading->err) != 0)
+        return false;
+    if (json_field_int(value, "out", 0, TRACE_TOKENS_MAX, reading->place, &output, reading->err) != 0)
+        return false;
+    if (!json_get(value, "hash_ids", &list) || json_kind(list) != JSON_ARRAY)
+        return error_at(reading->err, reading->place,
+                        "request %u has no hash_ids\n  hint: a list of block hashes, one for each 64 tokens",
+                        reading->turn) == 0;
+    if (!read_blocks(agent, list, prompt, &count))
+        return false;
+    at_s += agent->start_s;
+    bool forked = agent->number > 0 && agent->last_request == TRACE_NONE;
+    if (forked)
+        think_s = at_s - agent->parent->last_end_s;
+    struct trace_request request = {.at_ns = (int64_t)(at_s * 1e9 + 0.5),
+                                    .think_ns = think_s > 0 ? (int64_t)(think_s * 1e9 + 0.5) : 0,
+                                    .session = reading->session,
+                                    .turn = reading->turn++,
+                                    .agent = agent->number,
+                                    .fork = agent->parent_request,
+                                    .prompt_tokens = (uint32_t)prompt,
+                                    .output_tokens = (uint32_t)(output > 0 ? output : 1),
+                                    .shared_tokens =
+                                        (uint32_t)(agent->shared_tokens < prompt ? agent->shared_tokens : prompt)};
+    agent->last_request = trace_add(reading->trace, &request, reading->ids, (uint32_t)count);
+    agent->last_end_s = at_s + (api_s > 0 ? api_s : 0);
+    return true;
+}
+
+static bool read_requests(struct agent *agent, struct json_value value) {
+    struct reading *reading = agent->reading;
     int64_t tools, system;
-    struct json_value field, models;
-    if (json_field_int(agent, "tool_tokens", 0, TRACE_TOKENS_MAX, reading->place, &tools, reading->err) != 0)
-        return fail(reading);
-    if (json_field_int(agent, "system_tokens", 0, TRACE_TOKENS_MAX, reading->place, &system, reading->err) != 0)
-        return fail(reading);
-    reading->shared_tokens = tools + system;
+    struct json_value field, models, first;
+    if (json_field_int(value, "tool_tokens", 0, TRACE_TOKENS_MAX, reading->place, &tools, reading->err) != 0)
+        return false;
+    if (json_field_int(value, "system_tokens", 0, TRACE_TOKENS_MAX, reading->place, &system, reading->err) != 0)
+        return false;
+    agent->shared_tokens = tools + system;
     uint64_t key = hash_text((const char *)&tools, sizeof tools, UINT64_C(0xcbf29ce484222325));
     key = hash_text((const char *)&system, sizeof system, key);
     const char *model;
     size_t size;
-    struct json_value first = {{0}};
-    if (json_get(agent, "models", &models) && json_first(models, &first) && json_text(first, &model, &size))
+    if (json_get(value, "models", &models) && json_first(models, &first) && json_text(first, &model, &size))
         key = hash_text(model, size, key);
-    reading->prefix_key = key & ~UINT64_C(0xfffff); /* room for the blocks' numbers */
-    if (!json_get(agent, "requests", &field) || json_kind(field) != JSON_ARRAY) {
-        error_at(reading->err, reading->place,
-                 "'requests' is missing\n  hint: is the file cut off, or of another format?");
-        return fail(reading);
-    }
-    return json_each(field, read_request, reading) && !reading->failed;
+    agent->prefix_key = key & ~UINT64_C(0xffffff); /* room for the blocks' numbers */
+    if (!json_get(value, "requests", &field) || json_kind(field) != JSON_ARRAY)
+        return error_at(reading->err, reading->place,
+                        "'requests' is missing\n  hint: is the file cut off, or of another format?") == 0;
+    return json_each(field, read_request, agent);
 }
 
 static int read(struct trace *trace, const struct trace_text *text, struct error *err) {
-    struct reading reading = {.trace = trace,
-                              .text = text,
-                              .err = err,
-                              .place = {text->name, 1, 1},
-                              .session = text->file,
-                              .scope = text->file + 1};
+    struct reading reading = {
+        .trace = trace, .err = err, .place = {text->name, 1, 1}, .session = text->file, .scope = text->file + 1};
+    struct agent agent = {.reading = &reading, .parent_request = TRACE_NONE, .last_request = TRACE_NONE};
     struct json_reader *json = json_create();
     MUST(json != NULL);
     struct json_value root, size;
@@ -146,10 +166,11 @@ static int read(struct trace *trace, const struct trace_text *text, struct error
     int failed = -1;
     if (!json_parse(json, text->text, text->size, &root, &why))
         error_at(err, reading.place, "not JSON: %s\n  hint: is the file cut off?", why);
-    else if (json_get(root, "block_size", &size) && json_int(size, &block) && block != AGENTIC_HASH_TOKENS)
-        error_at(err, reading.place, "block_size is %lld\n  hint: this reader takes 64-token blocks", (long long)block);
+    else if (json_get(root, "block_size", &size) && (!json_int(size, &block) || block != AGENTIC_HASH_TOKENS))
+        error_at(err, reading.place, "block_size is not %d\n  hint: this reader takes %d-token blocks",
+                 AGENTIC_HASH_TOKENS, AGENTIC_HASH_TOKENS);
     else
-        failed = read_requests(&reading, root) ? 0 : -1;
+        failed = read_requests(&agent, root) ? 0 : -1;
     free(reading.ids);
     json_destroy(json);
     return failed;

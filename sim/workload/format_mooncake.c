@@ -19,14 +19,15 @@ struct reading {
 static int read_line(void *self, const char *at, size_t size, int number) {
     struct reading *reading = self;
     struct place place = {reading->text->name, number, 1};
-    struct json_value root, ids;
+    struct json_value root, ids, time;
     const char *why;
-    int64_t time_ms, prompt, output;
+    int64_t prompt, output;
+    double time_ms;
     struct error *err = reading->err;
     if (!json_parse(reading->json, at, size, &root, &why))
         return error_at(err, place, "not a JSON line: %s\n  hint: mend or drop the line; is the file cut off?", why);
-    if (json_field_int(root, "timestamp", 0, INT64_MAX / 2000000, place, &time_ms, err) != 0)
-        return -1;
+    if (!json_get(root, "timestamp", &time) || !json_real(time, &time_ms) || !(time_ms >= 0 && time_ms <= 4e12))
+        return error_at(err, place, "'timestamp' is not a time in milliseconds\n  hint: mend or drop the line");
     if (json_field_int(root, "input_length", 1, TRACE_TOKENS_MAX, place, &prompt, err) != 0)
         return -1;
     if (json_field_int(root, "output_length", 0, TRACE_TOKENS_MAX, place, &output, err) != 0)
@@ -51,7 +52,7 @@ static int read_line(void *self, const char *at, size_t size, int number) {
     uint64_t parent = TRACE_ROOT;
     for (size_t i = 0; i < count; i++)
         parent = reading->ids[i] = trace_node(reading->trace, parent, 0, reading->ids[i]);
-    struct trace_request request = {.at_ns = time_ms * 1000000,
+    struct trace_request request = {.at_ns = (int64_t)(time_ms * 1e6 + 0.5),
                                     .session = TRACE_NONE,
                                     .prompt_tokens = (uint32_t)prompt,
                                     .output_tokens = (uint32_t)(output > 0 ? output : 1)};

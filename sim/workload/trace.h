@@ -11,9 +11,13 @@
 #define TRACE_NONE UINT32_MAX
 
 struct trace_request {
-    int64_t at_ns;                /* from the trace's first request */
-    int64_t think_ns;             /* client's delay after the previous request of its session had ended */
-    uint32_t session, turn, next; /* next: of its session, TRACE_NONE at the end */
+    int64_t at_ns;    /* from the trace's first request */
+    int64_t think_ns; /* client's delay after the previous request of its session had ended */
+    uint32_t session, turn;
+    uint32_t agent; /* 0: the session's own; its sub-agents count from 1 */
+    uint32_t next;  /* of its agent, TRACE_NONE at the end */
+    uint32_t fork;  /* first request of a sub-agent that is started once this one has ended; more by its `sibling` */
+    uint32_t sibling;
     uint32_t tenant, prompt_tokens, output_tokens, shared_tokens;
     uint32_t first_span, span_count;
 };
@@ -27,7 +31,7 @@ struct trace {
     struct span *spans;
     uint32_t span_count;
     uint32_t *sessions; /* first request of each */
-    uint32_t session_count;
+    uint32_t session_count, dropped_sessions;
     uint64_t nodes;          /* ids are below */
     uint32_t longest_tokens; /* prompt + output */
     uint64_t block_refs;
@@ -38,6 +42,9 @@ struct trace {
 /* Reads a file, plain or .zst, or (agentic) a directory of files. format: a name of format.h, or NULL to find out.
  * `dedupe` drops sessions that repeat an earlier one. Errors: file:line:column, what, the remedy. */
 int trace_load(const char *path, const char *format, bool dedupe, struct trace **out, struct error *err);
+/* The same from memory; `name` stands for the file in messages. */
+int trace_read_text(const char *text, size_t size, const char *name, const char *format, bool dedupe,
+                    struct trace **out, struct error *err);
 void trace_free(struct trace *trace);
 /* Where a scenario's trace lies: as given, in $TIERSIM_TRACES, in ../shared/traces. NULL and an error when nowhere. */
 const char *trace_find(const char *name, struct place at, struct arena *arena, struct error *err);
@@ -46,7 +53,9 @@ const char *trace_find(const char *name, struct place at, struct arena *arena, s
  * the same everywhere). */
 #define TRACE_ROOT UINT64_MAX
 uint64_t trace_node(struct trace *trace, uint64_t parent, uint32_t scope, uint64_t hash);
-/* Adds a request with its nodes; its session, turn and next are set at the end from `session` numbers. */
-void trace_add(struct trace *trace, const struct trace_request *request, const uint64_t *nodes, uint32_t count);
+/* Adds a request with its nodes and returns its number. A format sets `session` (its own numbers; TRACE_NONE: alone)
+ * and `turn`, of sub-agents also `agent` and, in their first request, `fork` to the number of the request that they
+ * follow. */
+uint32_t trace_add(struct trace *trace, const struct trace_request *request, const uint64_t *nodes, uint32_t count);
 
 #endif
