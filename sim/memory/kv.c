@@ -172,7 +172,7 @@ static void start_loads(struct hierarchy *h, struct kv *kv, const struct onboard
                         sim_time now) {
     struct bank *hbm = level_bank(h, 0, plan->instance);
     uint32_t transfers[TIERS_MAX], *arriving = h->arriving[plan->instance];
-    for (uint32_t level = 0; level < h->level_count; level++)
+    for (uint32_t level = 0; level < TIERS_MAX; level++)
         transfers[level] = NO_TRANSFER;
     for (uint32_t i = plan->held; i < plan->count;) {
         uint32_t end = i;

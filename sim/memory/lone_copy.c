@@ -129,7 +129,7 @@ static int find_hops(const struct lone_copy *copy, struct topology_hop hops[TOPO
 
 /* Adds the hops' links to the network, each once, and describes them. */
 static int build(const struct lone_copy *copy, struct run *run, struct lone_result *out, struct error *err) {
-    struct topology_hop hops[TOPOLOGY_HOPS_MAX];
+    struct topology_hop hops[TOPOLOGY_HOPS_MAX] = {0};
     if (find_hops(copy, hops, &run->hops, err) != 0)
         return -1;
     bool knows = false;
