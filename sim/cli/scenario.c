@@ -231,7 +231,7 @@ static int load_variants(struct scenario *scenario, const struct node *root, str
         if (over && (!name || name->kind != NODE_SCALAR))
             return error_at(err, over->at, "a variant has no name\n  hint: {name: dram, ...}");
         v->name = name ? name->text : scenario->options.name;
-        for (size_t before = 0; before < i; before++)
+        for (size_t before = 0; name && before < i; before++)
             if (strcmp(scenario->variants[before].name, v->name) == 0)
                 return error_at(err, name->at, "two variants are called '%s'\n  hint: rename one of them", v->name);
         if (load_variant(scenario, variant_tree(root, over, arena), v, err) != 0)

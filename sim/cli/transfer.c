@@ -123,17 +123,18 @@ static int load_node(const char *name, struct arena *arena, struct node_options 
 
 /* The node that was named, or the first in the catalogue with that GPU. */
 static int find_node(const struct arguments *a, struct arena *arena, struct node_options *out, struct error *err) {
-    struct gpu *gpu;
+    struct gpu *gpu = NULL;
     if (a->gpu && load_gpu(a->gpu, (struct place){0}, arena, &gpu, err) != 0)
         return -1;
     if (a->node) {
         if (load_node(a->node, arena, out, err) != 0)
             return -1;
-        if (a->gpu && strcmp(out->gpu, gpu->name) != 0)
+        if (gpu && strcmp(out->gpu, gpu->name) != 0)
             return error_set(err, "node '%s' has GPUs %s, not %s\n  hint: leave one of --node and --gpu out", a->node,
                              out->gpu, gpu->name);
         return 0;
     }
+    MUST(gpu != NULL); /* one of the two was given */
     struct list names = catalogue_names("nodes", arena);
     for (size_t i = 0; i < names.count; i++) {
         if (load_node(((const char *const *)names.items)[i], arena, out, err) != 0)
