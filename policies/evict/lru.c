@@ -6,7 +6,8 @@
  *          needed. A block that was only read by a transfer keeps its place (one that had stepped aside returns to
  *          the head).
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook; 9 bytes a slot.
+ * Cost     O(1) a hook; 9 bytes a slot. What a victim costs is waiting for its line of memory, so a scout walks the
+ *          list some victims ahead and has those lines fetched.
  * Source   vLLM v1 core/block_pool.py (its free queue has this order) and kv_offload (LRU). */
 #include <stdlib.h>
 
@@ -18,7 +19,9 @@ struct lru {
     uint8_t *asked; /* by slot: asked for since it took its place */
     struct slot_list list;
     uint32_t slots;
+    uint32_t scout, lead; /* a slot about `lead` places behind the head; 0: it starts anew. Only fetches hang on it */
 };
+enum { LEAD = 16 };
 
 static void *lru_create(const struct evict_context *context) {
     struct lru *state = calloc(1, sizeof *state);
@@ -55,6 +58,25 @@ static void lru_release(void *self, uint32_t slot, int64_t now) {
     else if (!link_is_in(state->links, slot))
         list_push_front(&state->list, state->links, slot);
 }
+/* Fetches the lines of the victims to come: at LEAD places behind the head, one more a victim. */
+static void scout_on(struct lru *state, uint32_t head) {
+    if (state->lead == 0 || !link_is_in(state->links, state->scout)) {
+        state->scout = head;
+        state->lead = 1;
+    }
+    for (int step = 0; step < 2 && state->lead <= LEAD; step++) {
+        uint32_t next = list_after(state->links, state->scout);
+        if (next == EVICT_NONE) {
+            state->lead = 0;
+            return;
+        }
+        state->scout = next;
+        state->lead++;
+        __builtin_prefetch(&state->blocks[next], 1);
+        __builtin_prefetch(&state->links[next], 1); /* its next step */
+    }
+    state->lead--; /* the head goes */
+}
 static uint32_t lru_victim(void *self, int64_t now) {
     (void)now;
     struct lru *state = self;
@@ -63,9 +85,7 @@ static uint32_t lru_victim(void *self, int64_t now) {
         list_unlink(&state->list, state->links, slot);
     if (slot == EVICT_NONE)
         return slot;
-    uint32_t next = list_after(state->links, slot);
-    if (next != EVICT_NONE)
-        __builtin_prefetch(&state->blocks[next], 1); /* the next victim, most likely */
+    scout_on(state, slot);
     return slot;
 }
 static void lru_remove(void *self, uint32_t slot, bool evicted, int64_t now) {

@@ -1,7 +1,8 @@
 /* Where a block is: 64-bit id -> slot, and whether it is resident.
  *
- * Ids of one text are consecutive, so an entry is a *group* of eight ids (id / 8) with their slots, one cache line: a
- * prompt's blocks are found eight to a probe, and a look-up of a run touches nothing but these lines. Open addressing,
+ * Ids of one text are consecutive, so an entry is a *group* of sixteen ids (id / 16): a prompt's blocks are found
+ * sixteen to a probe. Heads (key, who is present, who resident) stand apart from the slots: probing, and looking up
+ * whether a prefix is there, touch only heads, four to a cache line; slots are one line a group. Open addressing,
  * linear probing, deletion by shifting back, at most half full. Doubles as it fills: costs what it holds, not what it
  * may hold. */
 #ifndef SIM_MEMORY_INDEX_H
@@ -10,20 +11,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { INDEX_GROUP = 8 };
+enum { INDEX_GROUP = 16 };
 
-struct index_group {
-    uint64_t key;                /* id / INDEX_GROUP */
-    uint32_t slots[INDEX_GROUP]; /* by id % INDEX_GROUP */
-    uint8_t present, resident;   /* a bit an id; present 0: the place is empty */
-    uint8_t unused[22];
+struct index_head {
+    uint64_t key;               /* id / INDEX_GROUP */
+    uint16_t present, resident; /* a bit an id; present 0: the place is empty */
+    uint32_t unused;
 };
-_Static_assert(sizeof(struct index_group) == 64, "a group is one cache line");
+_Static_assert(sizeof(struct index_head) == 16, "four heads are one cache line");
 
 struct block_index {
-    struct index_group *groups;
-    uint64_t mask, used; /* groups */
-    uint64_t last;       /* place of the group written last */
+    struct index_head *heads;
+    uint32_t (*slots)[INDEX_GROUP]; /* by place, by id % INDEX_GROUP */
+    uint64_t mask, used;            /* groups */
+    uint64_t last;                  /* place of the group written last */
 };
 
 void index_create(struct block_index *index);
@@ -36,6 +37,8 @@ void index_find_all(const struct block_index *index, const uint64_t *ids, uint32
 uint32_t index_match(const struct block_index *index, const uint64_t *ids, uint32_t count, uint32_t *slots);
 /* Adds an id. Returns UINT32_MAX, or the slot it has already (and changes nothing). */
 uint32_t index_add(struct block_index *index, uint64_t id, uint32_t slot, bool resident);
+/* Has the lines fetched that ids some way behind ids[i] will touch: called for each i in turn while ids are added. */
+void index_ahead(const struct block_index *index, const uint64_t *ids, uint32_t i, uint32_t count);
 void index_set_resident(struct block_index *index, uint64_t id);
 /* The id must be there. */
 void index_remove(struct block_index *index, uint64_t id);

@@ -4,6 +4,8 @@
 
 #include "sim/base/arena.h"
 
+enum { AHEAD = 8 }; /* slots whose lines are fetched while others are worked on */
+
 static bool keeps_tree(const struct tier_setup *setup, unsigned lift) {
     return setup->prefix && (lift != LIFT_ORPHAN || setup->policy->policy.needs & NEED_TREE);
 }
@@ -111,6 +113,21 @@ static void give_slot(struct tier *tier, uint32_t slot) {
     tier->given[tier->given_count++] = slot;
 }
 
+/* Fetches the line of the slot that will be used `ahead` slots on. */
+static void prefetch_slot(const struct tier *tier, uint32_t ahead) {
+    uint64_t at = tier->given_count;
+    if (ahead < at) {
+        __builtin_prefetch(&tier->blocks[tier->given[at - 1 - ahead]], 1);
+        return;
+    }
+    ahead -= tier->given_count;
+    uint32_t never_used = tier->slots - tier->fresh;
+    if (ahead < never_used || ahead - never_used >= tier->ring_count)
+        return; /* the kernel hands those out */
+    at = (uint64_t)tier->ring_first + ahead - never_used;
+    __builtin_prefetch(&tier->blocks[tier->evicted_ring[at >= tier->slots ? at - tier->slots : at]], 1);
+}
+
 static bool is_here(const struct tier *tier, uint32_t slot) {
     return slot != SLOT_NONE &&
            (tier->blocks[slot].state == SLOT_RESIDENT || tier->blocks[slot].state == SLOT_ARRIVING);
@@ -176,6 +193,8 @@ uint32_t tier_insert_all(struct tier *tier, const struct block_new *first, const
     struct block_new new = *first;
     uint32_t inserted = 0;
     for (uint32_t i = 0; i < count; i++, new.depth++) {
+        index_ahead(&tier->index, ids, i, count);
+        prefetch_slot(tier, AHEAD);
         uint32_t slot = next_slot(tier);
         uint32_t there = index_add(&tier->index, ids[i], slot, state == SLOT_RESIDENT);
         if (there != UINT32_MAX) {

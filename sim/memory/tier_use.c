@@ -1,7 +1,7 @@
 /* Touching, holding and letting go of a tier's blocks. */
 #include "sim/memory/tier_impl.h"
 
-enum { AHEAD = 8 }; /* blocks whose lines are fetched while others are worked on */
+enum { AHEAD = 16 }; /* blocks whose lines are fetched while others are worked on */
 
 static inline void prefetch_block(const struct tier *tier, uint32_t slot) {
     if (slot != SLOT_NONE)
