@@ -130,17 +130,18 @@ static void run_variants(const struct scenario *scenario, const struct run_argum
     progress_destroy(progress);
 }
 
-/* Exit code of the verdicts; what failed is said. Whether the fault is the input's or the run's: with one variant it is
- * as its error has it; of several the others stand. */
-static int tell_failures(const struct scenario *scenario, const struct verdict *verdicts) {
+/* Exit code of the verdicts. Whether the fault is the input's or the run's: when nothing is left it is as the error has
+ * it; otherwise the others stand. What failed is said on stderr, unless the table says it beside the others. */
+static int tell_failures(const struct scenario *scenario, const struct verdict *verdicts, bool tabled) {
     int code = EXIT_FINE;
     size_t failures = 0;
     for (size_t i = 0; i < scenario->count; i++) {
         if (!verdicts[i].failed)
             continue;
         failures++;
-        fprintf(stderr, "variant '%s': %s\n", scenario->variants[i].name, verdicts[i].error.text);
         code = (int)verdicts[i].error.exit_code;
+        if (!tabled)
+            fprintf(stderr, "variant '%s': %s\n", scenario->variants[i].name, verdicts[i].error.text);
     }
     return failures == scenario->count ? code : failures > 0 ? EXIT_RUN_FAILED : EXIT_FINE;
 }
@@ -154,10 +155,11 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
     struct verdict *verdicts = calloc(scenario->count, sizeof *verdicts);
     MUST(verdicts != NULL);
     run_variants(scenario, a, &keeper, verdicts);
-    int code = tell_failures(scenario, verdicts);
+    bool tabled = !a->json && (scenario->count > 1 || !verdicts[0].failed);
+    int code = tell_failures(scenario, verdicts, tabled);
     if (a->json)
         report_json(scenario, verdicts);
-    else if (scenario->count > 1 || code == EXIT_FINE)
+    if (tabled)
         report_table(scenario, verdicts, a->wide);
     if (a->database && keeper_commit(&keeper, scenario, verdicts, err) != 0) {
         fprintf(stderr, "%s\n", err->text);
