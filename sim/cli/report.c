@@ -109,7 +109,22 @@ static void print_legend(const struct scenario *scenario) {
             printf("%c %s, ", name[0] - ('a' <= name[0] && name[0] <= 'z' ? 'a' - 'A' : 0), name);
         }
     }
-    puts(". computed (new text), # computed again (share: `again`).");
+    puts(". computed (new text), # computed again (share: `again`)");
+}
+
+/* At what load the rows are. */
+static void print_at(const struct variant *v) {
+    double sessions = variant_sessions(v, v->options.load);
+    if (sessions <= 0)
+        printf("requests: a second and node");
+    else
+        printf("agents: a node's");
+    if (!v->options.has_slo)
+        puts(".");
+    else if (sessions > 0)
+        printf(", at the highest load that keeps the SLO, as the whole row; GPUs: for %.0f agents.\n", sessions);
+    else
+        puts(", at the highest load that keeps the SLO, as the whole row; GPUs: for the load given.");
 }
 
 static void print_slo(const struct slo_options *slo) {
@@ -154,10 +169,9 @@ static void print_variants(const struct scenario *scenario, const struct verdict
         if (verdicts[i].failed)
             print_failure(scenario->variants[i].name, verdicts[i].error.text);
     if (scenario->count > 1 && cheapest < scenario->count)
-        puts("* the cheapest a token. $/Mtok: prompt, hits included, and output; J/tok: output.");
+        puts("* the cheapest. $/Mtok: of prompt, hits included, and output tokens; J/tok: of output tokens.");
     print_legend(scenario);
-    printf("%s are a node's.%s\n", variant_sessions(first, 1) > 0 ? "Agents" : "Requests",
-           first->options.has_slo ? " All at the highest load that keeps the SLO; GPUs: for the load asked for." : "");
+    print_at(first);
 }
 
 void report_table(const struct scenario *scenario, const struct verdict *verdicts, bool wide) {

@@ -72,38 +72,48 @@ static void tell_prices(const struct pair *pair, FILE *out) {
         fprintf(out, "  - GPUs at %s than $%.3g/h (now $%.3g)\n", tie > now ? "more" : "less", tie, now);
 }
 
-/* KV tokens that the tiers down to `last` of a node keep. */
+/* KV tokens that the tiers down to `last` of a node keep. What is written at fill or at completion is kept twice, so
+ * the larger of the two counts. */
 static double tokens_kept(const struct variant *v, const struct outcome *outcome, size_t last) {
     const struct tier_options *tiers = v->options.tiers.items;
-    double nodes = (double)v->options.nodes, tokens = 0;
+    double nodes = (double)v->options.nodes;
     double token_bytes = arch_kv_bytes_per_token_stored(v->arch, (enum dtype)v->options.kv_dtype);
-    tokens += (double)outcome->result.hbm_blocks * (double)v->options.serving.block_tokens * v->instances / nodes;
-    for (size_t t = 1; t <= last; t++)
-        tokens += tiers[t].capacity_bytes * variant_tier_units(v, t) / nodes / (token_bytes * tiers[t].format_ratio);
+    double tokens = (double)outcome->result.hbm_blocks * (double)v->options.serving.block_tokens * v->instances / nodes;
+    for (size_t t = 1; t <= last; t++) {
+        double own = tiers[t].capacity_bytes * variant_tier_units(v, t) / nodes / (token_bytes * tiers[t].format_ratio);
+        tokens = tiers[t].write == WRITE_EVICTION ? tokens + own : fmax(tokens, own);
+    }
     return tokens;
 }
 
-/* Sessions of a length at which fewer tiers hold all that the cheapest variant serves. */
+/* Lengths at which fewer tiers hold the contexts of all sessions that the cheapest variant serves. */
 static void tell_contexts(const struct variant *v, const struct outcome *outcome, FILE *out) {
     double sessions = variant_sessions(v, outcome->load) / (double)v->options.nodes;
+    double mean = histogram_mean(outcome->metrics.context);
     const struct tier_options *tiers = v->options.tiers.items;
-    char length[32];
-    if (sessions <= 0 || v->options.tiers.count < 2)
+    char length[32], now[32];
+    if (sessions <= 0)
         return;
-    fprintf(out, "  - contexts (median now %s tokens)",
-            unit_format(length, sizeof length, (double)histogram_percentile(outcome->metrics.context, 0.5), UNIT_TOKENS,
-                        2));
-    for (size_t t = 0; t + 1 < v->options.tiers.count; t++)
-        fprintf(out, "%s below about %s, which %s%s would hold for all %.0f agents of a node", t ? "; or" : "",
-                unit_format(length, sizeof length, tokens_kept(v, outcome, t) / sessions, UNIT_TOKENS, 2),
-                t ? "HBM and " : "HBM alone", t ? tiers[t].name : "", sessions);
-    fputc('\n', out);
+    for (size_t t = 0; t + 1 < v->options.tiers.count; t++) {
+        double kept = tokens_kept(v, outcome, t) / sessions;
+        if (kept < mean) /* longer ones are there already, and it is the cheapest all the same */
+            fprintf(out, "  - contexts below about %s tokens (now %s on average): %s%s would hold those of all %.0f\n",
+                    unit_format(length, sizeof length, kept, UNIT_TOKENS, 2),
+                    unit_format(now, sizeof now, mean, UNIT_TOKENS, 2), t ? "HBM and " : "HBM alone",
+                    t ? tiers[t].name : "", sessions);
+    }
 }
 
 void report_flips(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out) {
     size_t next = report_cheapest(scenario, verdicts, cheapest);
     if (cheapest == scenario->count || next == scenario->count)
         return;
+    if (!scenario->variants[cheapest].options.has_slo) {
+        fputs("All variants carry the same load, so the price says nothing of how much more each could: give an `slo:` "
+              "to compare them at the highest load that keeps it.\n",
+              out);
+        return;
+    }
     const struct outcome *best = verdict_priced(&verdicts[cheapest]), *other = verdict_priced(&verdicts[next]);
     struct pair pair = {&scenario->variants[cheapest], &scenario->variants[next], &best->cost, &other->cost};
     double ratio = other->cost.usd_per_million_tokens / best->cost.usd_per_million_tokens;
@@ -112,7 +122,6 @@ void report_flips(const struct scenario *scenario, const struct verdict *verdict
     fprintf(out, "  - $%.2g more an hour for '%s' (now $%.2f)\n", best->cost.usd_per_hour * (ratio - 1),
             pair.best->name, best->cost.usd_per_hour);
     tell_prices(&pair, out);
-    if (pair.best->options.has_slo)
-        fprintf(out, "  - %.2g %% less load on '%s' at the SLO\n", 100 * (1 - 1 / ratio), pair.best->name);
+    fprintf(out, "  - %.2g %% less load on '%s' at the SLO\n", 100 * (1 - 1 / ratio), pair.best->name);
     tell_contexts(pair.best, best, out);
 }

@@ -68,7 +68,7 @@ static bool fetch_times(const struct variant *v, int64_t tokens, double seconds[
     return fine;
 }
 
-/* ", flash 0.2 s (30x less)" for each tier that was not there before. */
+/* ", flash 0.2 s (30x faster)" for each tier that was not there before. */
 static void tell_fetches(const struct scenario *scenario, const struct verdict *verdicts, int64_t tokens,
                          double compute_s, FILE *out) {
     const char *told[RECORD_TIERS_MAX * 2];
@@ -86,8 +86,10 @@ static void tell_fetches(const struct scenario *scenario, const struct verdict *
                 new = strcmp(told[k], tiers[t].name) != 0;
             if (!new)
                 continue;
-            fprintf(out, "%s %s %s (%.0fx less)", count ? "," : " Fetching it from", tiers[t].name,
-                    unit_format(text, sizeof text, fetch_s[t], UNIT_SECONDS, 3), compute_s / fetch_s[t]);
+            double gain = compute_s / fetch_s[t];
+            fprintf(out, "%s %s %s (%.*fx %s)", count ? "," : " Fetching it takes from", tiers[t].name,
+                    unit_format(text, sizeof text, fetch_s[t], UNIT_SECONDS, 3), gain < 10 && gain > 0.1,
+                    gain < 1 ? 1 / gain : gain, gain < 1 ? "slower" : "faster");
             told[count++] = tiers[t].name;
         }
     }
@@ -95,20 +97,26 @@ static void tell_fetches(const struct scenario *scenario, const struct verdict *
         fputs(".", out);
 }
 
-static void tell_miss(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
-    size_t i = 0;
+/* The variant that figures are shown of: the cheapest, or the first that runs; scenario->count: none. */
+static size_t shown_variant(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest) {
+    size_t i = cheapest < scenario->count ? cheapest : 0;
     while (i < scenario->count && verdicts[i].failed)
         i++;
-    if (i == scenario->count)
+    return i;
+}
+
+static void tell_miss(const struct scenario *scenario, const struct verdict *verdicts, size_t shown, FILE *out) {
+    const struct variant *v = &scenario->variants[shown];
+    int64_t tokens = histogram_percentile(verdict_priced(&verdicts[shown])->metrics.context, 0.5);
+    if (tokens <= 0)
         return;
-    const struct variant *v = &scenario->variants[i];
-    int64_t tokens = histogram_percentile(verdict_priced(&verdicts[i])->metrics.context, 0.5);
     double compute_s = prefill_s(v, tokens);
     double bytes = (double)tokens * arch_kv_bytes_per_token_stored(v->arch, (enum dtype)v->options.kv_dtype);
-    char size[32], context[32];
-    fprintf(out, "One missed context (%s tokens, %s of KV) costs %.2f s of prefill on an idle instance.",
+    char size[32], context[32], time[32];
+    fprintf(out, "One missed context (median: %s tokens, %s of KV) costs %s of prefill on an idle instance.",
             unit_format(context, sizeof context, (double)tokens, UNIT_TOKENS, 3),
-            unit_format(size, sizeof size, bytes, UNIT_BYTES, 3), compute_s);
+            unit_format(size, sizeof size, bytes, UNIT_BYTES, 3),
+            unit_format(time, sizeof time, compute_s, UNIT_SECONDS, 3));
     tell_fetches(scenario, verdicts, tokens, compute_s, out);
     fputc('\n', out);
 }
@@ -129,6 +137,23 @@ static void tell_wear(const struct scenario *scenario, const struct verdict *ver
                 v->name, tiers[t].name, wear->dwpd, tiers[t].endurance_dwpd,
                 unit_format(lasts, sizeof lasts, wear->lasts_s, UNIT_SECONDS, 3), wear->usd_per_hour);
         }
+    }
+}
+
+static void tell_rejected(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
+    for (size_t i = 0; i < scenario->count; i++) {
+        const struct variant *v = &scenario->variants[i];
+        if (verdicts[i].failed || verdict_priced(&verdicts[i])->result.rejected == 0)
+            continue;
+        const struct outcome *o = verdict_priced(&verdicts[i]);
+        int64_t given = v->options.serving.max_context_tokens, room = v->options.serving.block_tokens;
+        char fits[32], context[32];
+        fprintf(out,
+                "Warning: '%s' rejects %llu of %llu requests: longer than its HBM can hold (%s tokens) or its context "
+                "(%s), or empty.\n",
+                v->name, (unsigned long long)o->result.rejected, (unsigned long long)o->result.arrived,
+                unit_format(fits, sizeof fits, (double)o->result.hbm_blocks * (double)room, UNIT_TOKENS, 4),
+                unit_format(context, sizeof context, (double)(given ? given : v->arch->max_context), UNIT_TOKENS, 4));
     }
 }
 
@@ -172,24 +197,25 @@ static void tell_links(const struct variant *v, const struct outcome *outcome, F
         fputc('\n', out);
 }
 
-static void tell_basis(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out) {
-    size_t i = cheapest < scenario->count ? cheapest : 0;
-    if (verdicts[i].failed)
-        return;
-    const struct variant *v = &scenario->variants[i];
-    const struct outcome *o = verdict_priced(&verdicts[i]);
+static void tell_seed(const struct variant *v, const struct metrics *m, FILE *out) {
     double low_s, high_s;
+    fprintf(out, "  - seed %lld, %llu requests measured of '%s'", (long long)v->options.seed,
+            (unsigned long long)m->measured, v->name);
+    if (m->measured >= 300) { /* the interval's ends are other requests than the last */
+        metrics_percentile_interval_s(m->ttft, 0.99, &low_s, &high_s);
+        fprintf(out, "; TTFT p99 90 %% interval: %.3g to %.3g s\n", low_s, high_s);
+    } else {
+        fputs(": too few for an interval of p99\n", out);
+    }
+}
+
+static void tell_basis(const struct variant *v, const struct verdict *verdict, FILE *out) {
+    const struct outcome *o = verdict_priced(verdict);
     fputs("What it rests on:\n", out);
     tell_steps(v, o, out);
     tell_links(v, o, out);
     fprintf(out, "  - prices of %s: %s\n", v->prices.date, basis_name(o->cost.basis));
-    fprintf(out, "  - seed %lld", (long long)v->options.seed);
-    if (o->metrics.measured > 0) {
-        metrics_percentile_interval_s(o->metrics.ttft, 0.99, &low_s, &high_s);
-        fprintf(out, ", %llu requests of '%s': TTFT p99 90 %% interval %.3g to %.3g s",
-                (unsigned long long)o->metrics.measured, v->name, low_s, high_s);
-    }
-    fputc('\n', out);
+    tell_seed(v, &o->metrics, out);
 }
 
 void report_story(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest) {
@@ -198,10 +224,14 @@ void report_story(const struct scenario *scenario, const struct verdict *verdict
     FILE *out = open_memstream(&text, &size);
     MUST(out != NULL);
     fputc('\n', out);
-    tell_miss(scenario, verdicts, out);
-    report_flips(scenario, verdicts, cheapest, out);
-    tell_wear(scenario, verdicts, out);
-    tell_basis(scenario, verdicts, cheapest, out);
+    size_t shown = shown_variant(scenario, verdicts, cheapest);
+    if (shown < scenario->count) {
+        tell_miss(scenario, verdicts, shown, out);
+        report_flips(scenario, verdicts, cheapest, out);
+        tell_wear(scenario, verdicts, out);
+        tell_rejected(scenario, verdicts, out);
+        tell_basis(&scenario->variants[shown], &verdicts[shown], out);
+    }
     fclose(out);
     print_wrapped(stdout, text, REPORT_COLUMNS, 4);
     free(text);
