@@ -21,6 +21,7 @@ static void deliver(struct cluster *cluster, const struct request_spec *spec, si
     if (fleet->result->arrived++ == 0)
         fleet->result->first_arrival_ns = spec->arrival_ns;
     uint32_t chosen = router_choose(&cluster->router, spec, now);
+    instance_expect(&cluster->instances[chosen], spec);
     if (fleet->wait_request_ns == 0)
         instance_enqueue(&cluster->instances[chosen], spec, now);
     else

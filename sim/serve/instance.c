@@ -42,11 +42,19 @@ void instance_touch(struct instance *instance, sim_time now) {
     }
 }
 
+void instance_expect(struct instance *instance, const struct request_spec *spec) {
+    instance->coming++;
+    instance->coming_tokens += (int64_t)spec->prompt_tokens + spec->output_tokens;
+}
+
 void instance_enqueue(struct instance *instance, const struct request_spec *spec, sim_time now) {
     struct fleet *fleet = instance->fleet;
     uint32_t id = request_open(&fleet->requests, spec);
     struct request *request = instance_request(instance, id);
     uint64_t tokens = (uint64_t)spec->prompt_tokens + spec->output_tokens;
+    MUST(instance->coming > 0);
+    instance->coming--;
+    instance->coming_tokens -= (int64_t)tokens;
     int64_t limit = fleet->setup->serve->max_context_tokens ? fleet->setup->serve->max_context_tokens
                                                             : fleet->setup->arch->max_context;
     bool fits =
@@ -279,7 +287,7 @@ void instance_finish(struct instance *instance, sim_time now) {
     MUST(instance->waiting.count == 0 && instance->ready.count == 0 && instance->away == 0);
     MUST(instance->prefilling.count == 0 && instance->decoding.count == 0 && instance->heap_count == 0);
     MUST(instance->pool.anonymous == 0 && instance->pool_used == 0 && instance->decode_computed == 0);
-    MUST(instance->outstanding_tokens == 0);
+    MUST(instance->outstanding_tokens == 0 && instance->coming == 0 && instance->coming_tokens == 0);
     for (uint32_t i = 0; i < instance->fleet->block_tokens; i++)
         MUST(instance->phase_count[i] == 0);
     struct sink *sink = instance->fleet->setup->sink;

@@ -66,12 +66,16 @@ struct instance {
     sim_time stall_since;
     int64_t stall_clock;
     int64_t outstanding_tokens;
+    uint32_t coming; /* requests that were sent here, and the host still works on */
+    int64_t coming_tokens;
     struct instance_record totals;
 };
 
 void instance_create(struct instance *instance, struct fleet *fleet, uint32_t index);
 void instance_destroy(struct instance *instance);
-/* A request arrives (after the host's work on it): it waits, and is seen at the next step boundary. */
+/* A request is sent here: it counts as load from now on, and will arrive. */
+void instance_expect(struct instance *instance, const struct request_spec *spec);
+/* An expected request arrives (after the host's work on it): it waits, and is seen at the next step boundary. */
 void instance_enqueue(struct instance *instance, const struct request_spec *spec, sim_time now);
 /* Something changed that the next step may care about. */
 void instance_touch(struct instance *instance, sim_time now);

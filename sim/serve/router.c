@@ -40,11 +40,11 @@ static void take_snapshot(struct router *router, sim_time now) {
     router->snapshot_ns = now;
     for (uint32_t i = 0; i < router->count; i++) {
         const struct instance *instance = &router->instances[i];
-        router->view[i] =
-            (struct route_instance){.waiting = instance->waiting.count + instance->ready.count + instance->away,
-                                    .running = instance->prefilling.count + instance->decoding.count,
-                                    .outstanding_tokens = (uint64_t)instance->outstanding_tokens,
-                                    .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, i))};
+        router->view[i] = (struct route_instance){
+            .waiting = instance->waiting.count + instance->ready.count + instance->away + instance->coming,
+            .running = instance->prefilling.count + instance->decoding.count,
+            .outstanding_tokens = (uint64_t)(instance->outstanding_tokens + instance->coming_tokens),
+            .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, i))};
     }
     if (!router->cached)
         return;
