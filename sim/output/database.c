@@ -150,7 +150,9 @@ int database_commit(struct database *database, struct error *err) {
         close_database(database);
         return 0;
     }
-    error_set(err, "the results could not be written: %s\n  hint: is the disk full? The file is as it was before",
+    error_set(err,
+              "the results could not be written: %s\n  hint: is the disk full, or another program at it? The file is "
+              "as it was before",
               database->why);
     err->exit_code = EXIT_RUN_FAILED;
     database_abandon(database);
