@@ -257,7 +257,7 @@ static void go_on(struct fleet *fleet, struct request *request, sim_time now) {
     struct hierarchy *h = fleet->world->hierarchy;
     uint32_t left = request->length - request->kv.count, blocks = left ? 1 + below(left) : 0;
     if (left == 0 || chance(10)) {
-        kv_end(h, request->instance, &request->kv, &request->identity, now);
+        kv_end(h, request->instance, &request->kv, now);
         leave(fleet, request, false);
     } else if (chance(8)) {
         kv_drop(h, request->instance, &request->kv, now);

@@ -211,7 +211,7 @@ static inline bool asker_compute(struct world *world, struct asker *asker, uint3
     return true;
 }
 static inline void asker_end(struct world *world, struct asker *asker) {
-    kv_end(world->hierarchy, 0, &asker->kv, &asker->identity, engine_now(world->engine));
+    kv_end(world->hierarchy, 0, &asker->kv, engine_now(world->engine));
 }
 /* Computes, ends and forgets a request; all copies it causes run to their end. */
 static inline void world_seed(struct world *world, uint64_t first_id, uint32_t blocks) {

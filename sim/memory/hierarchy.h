@@ -115,8 +115,7 @@ void kv_shrink(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, ui
 void kv_publish(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
                 uint32_t blocks, sim_time now);
 /* The request has ended: tiers that write at completion begin their copies, all blocks are let go. */
-void kv_end(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
-            sim_time now);
+void kv_end(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, sim_time now);
 /* Preempted for recompute, or given up: all blocks are let go, nothing is written. While they load: what is not on its
  * way yet and nobody else waits for is not loaded, and on_loaded does not follow. Blocks that are swapped out are let
  * go too, but not before on_swapped. */

@@ -299,8 +299,7 @@ static void let_go(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_ti
     kv->wait = 0;
 }
 
-void kv_end(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity, sim_time now) {
-    (void)identity;
+void kv_end(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_time now) {
     MUST(wait_named(h, kv->wait) == NO_WAIT && kv->swapped == 0);
     h->acting = instance;
     if (h->level_count > 1)

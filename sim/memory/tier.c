@@ -153,12 +153,10 @@ static void describe(struct tier *tier, uint32_t slot, const struct block_new *n
                                              .state = (uint8_t)state};
 }
 
-static void becomes_resident(struct tier *tier, uint32_t slot, sim_time now) {
-    struct block_info *block = &tier->blocks[slot];
+static void becomes_resident(struct tier *tier, uint32_t slot, uint32_t parent, sim_time now) {
     tier->resident++;
-    tier->idle += block->refs == 0;
-    if (block->parent != EVICT_NONE)
-        tier->blocks[block->parent].children++;
+    if (parent != EVICT_NONE)
+        tier->blocks[parent].children++;
     tier->policy.insert(tier->state, slot, now);
 }
 
@@ -175,7 +173,7 @@ static void enter(struct tier *tier, uint32_t slot, const struct block_new *new,
     if (state == SLOT_ARRIVING)
         tier->arriving++;
     else
-        becomes_resident(tier, slot, now);
+        becomes_resident(tier, slot, parent, now);
 }
 
 uint32_t tier_insert(struct tier *tier, const struct block_new *new, enum slot_state state, sim_time now) {
@@ -219,7 +217,8 @@ void tier_landed(struct tier *tier, uint32_t slot, sim_time now) {
     block->in_flight = 0;
     tier->arriving--;
     index_set_resident(&tier->index, block->id);
-    becomes_resident(tier, slot, now);
+    tier->idle += block->refs == 0;
+    becomes_resident(tier, slot, block->parent, now);
     tier_settle(tier, now);
 }
 

@@ -101,7 +101,7 @@ void instance_swapped(struct instance *instance, uint32_t id, sim_time now) {
 }
 
 struct kv_identity request_identity(struct instance *instance, const struct request *request, uint32_t tokens,
-                                    uint32_t *count) {
+                                    uint32_t from, uint32_t *count) {
     struct fleet *fleet = instance->fleet;
     const struct request_spec *spec = &request->spec;
     if (tokens > spec->chain.tokens)
@@ -113,7 +113,9 @@ struct kv_identity request_identity(struct instance *instance, const struct requ
         fleet->ids = malloc(fleet->ids_room * sizeof *fleet->ids);
         MUST(fleet->ids != NULL);
     }
-    *count = spec->chain.hash_tokens ? chain_expand(&spec->chain, fleet->block_tokens, tokens, fleet->ids, most) : 0;
+    *count = 0;
+    if (spec->chain.hash_tokens > 0)
+        *count = chain_expand(&spec->chain, fleet->block_tokens, tokens, from, fleet->ids, most);
     return (struct kv_identity){.ids = fleet->ids,
                                 .next_use = spec->next_use,
                                 .tenant = spec->tenant,
@@ -125,8 +127,9 @@ void instance_publish(struct instance *instance, struct request *request, uint32
     uint32_t full = tokens / instance->fleet->block_tokens;
     if (full <= request->kv.count || request->spec.chain.hash_tokens == 0)
         return;
-    uint32_t count;
-    struct kv_identity identity = request_identity(instance, request, tokens, &count);
+    uint32_t count, held = request->kv.count;
+    /* The last block held is the parent of the first new one. */
+    struct kv_identity identity = request_identity(instance, request, tokens, held > 0 ? held - 1 : 0, &count);
     if (count <= request->kv.count)
         return;
     request_room(request, count);
@@ -138,9 +141,7 @@ void instance_end_request(struct instance *instance, uint32_t id, sim_time now) 
     struct request *request = instance_request(instance, id);
     MUST(request->generated == request->spec.output_tokens);
     instance_publish(instance, request, request->computed, now);
-    uint32_t count;
-    struct kv_identity identity = request_identity(instance, request, request->computed, &count);
-    kv_end(fleet->hierarchy, instance->index, &request->kv, &identity, now);
+    kv_end(fleet->hierarchy, instance->index, &request->kv, now);
     uint64_t hits = 0;
     for (int t = 0; t < TIERS_MAX; t++)
         hits += request->hit_tokens[t];

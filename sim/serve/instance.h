@@ -91,8 +91,10 @@ void decode_enter(struct instance *instance, uint32_t id, sim_time now);
 /* Takes a request out of decode: its computed and generated are brought up to date and its blocks are its own again. */
 void decode_leave(struct instance *instance, uint32_t id);
 void instance_end_request(struct instance *instance, uint32_t id, sim_time now);
+/* Identity of the full blocks within `tokens` tokens; ids before block `from` may be left out. Valid until asked again.
+ */
 struct kv_identity request_identity(struct instance *instance, const struct request *request, uint32_t tokens,
-                                    uint32_t *count);
+                                    uint32_t from, uint32_t *count);
 /* Gives computed blocks their identity, up to `tokens` tokens. */
 void instance_publish(struct instance *instance, struct request *request, uint32_t tokens, sim_time now);
 /* Blocks that the decodes need for `steps` more steps. */

@@ -98,7 +98,7 @@ uint32_t router_choose(struct router *router, const struct request_spec *spec, s
     if (router->sees_cache) {
         struct request probe = {.spec = *spec};
         struct kv_identity identity =
-            request_identity(&router->instances[0], &probe, spec->prompt_tokens - 1, &router->id_count);
+            request_identity(&router->instances[0], &probe, spec->prompt_tokens - 1, 0, &router->id_count);
         router->ids = identity.ids;
     }
     uint32_t chosen = setup->route->choose(setup->route_options, &view);

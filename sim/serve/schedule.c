@@ -310,7 +310,7 @@ static enum admission look_up(struct instance *instance, uint32_t id, sim_time n
     struct request *request = instance_request(instance, id);
     uint32_t count;
     /* At least the last token is computed: its logits are needed. */
-    struct kv_identity identity = request_identity(instance, request, request->target - 1, &count);
+    struct kv_identity identity = request_identity(instance, request, request->target - 1, 0, &count);
     struct kv_lookup found = {0};
     if (count > 0)
         kv_lookup(fleet->hierarchy, instance->index, identity.ids, count, &found);

@@ -1,16 +1,17 @@
 #include "sim/workload/workload.h"
 
 /* Each id covers several fleet blocks: id k gives blocks k*n .. k*n+n-1. */
-static uint32_t expand_finer(const struct chain *chain, uint32_t per_id, uint32_t count, uint64_t *ids) {
+static uint32_t expand_finer(const struct chain *chain, uint32_t per_id, uint32_t from, uint32_t count, uint64_t *ids) {
     const struct span *spans = chain_spans(chain);
     uint32_t made = 0;
     for (uint32_t s = 0; s < chain->span_count && made < count; s++) {
-        uint64_t next = (spans[s].first + chain->salt) * per_id;
+        uint64_t first = (spans[s].first + chain->salt) * per_id;
         uint64_t here = (uint64_t)spans[s].count * per_id;
         if (here > count - made)
             here = count - made;
-        for (uint64_t i = 0; i < here; i++)
-            ids[made++] = next++;
+        for (uint64_t i = from > made ? from - made : 0; i < here; i++)
+            ids[made + i] = first + i;
+        made += (uint32_t)here;
     }
     return made;
 }
@@ -29,7 +30,8 @@ static uint32_t expand_coarser(const struct chain *chain, uint32_t ids_a_block, 
     return made;
 }
 
-uint32_t chain_expand(const struct chain *chain, uint32_t block_tokens, uint32_t tokens, uint64_t *ids, uint32_t max) {
+uint32_t chain_expand(const struct chain *chain, uint32_t block_tokens, uint32_t tokens, uint32_t from, uint64_t *ids,
+                      uint32_t max) {
     if (chain->hash_tokens == 0)
         return 0;
     if (tokens > chain->tokens)
@@ -39,7 +41,7 @@ uint32_t chain_expand(const struct chain *chain, uint32_t block_tokens, uint32_t
         count = max;
     if (block_tokens <= chain->hash_tokens) {
         MUST(chain->hash_tokens % block_tokens == 0);
-        return expand_finer(chain, chain->hash_tokens / block_tokens, count, ids);
+        return expand_finer(chain, chain->hash_tokens / block_tokens, from, count, ids);
     }
     MUST(block_tokens % chain->hash_tokens == 0);
     return expand_coarser(chain, block_tokens / chain->hash_tokens, count, ids);

@@ -63,9 +63,11 @@ struct request_spec {
 };
 
 /* Writes the ids of the full blocks of `block_tokens` within the first `tokens` tokens of the chain that have identity;
- * returns their number (at most max). block_tokens must divide hash_tokens or be a multiple of it
+ * returns their number (at most max). Those before block `from` are known to the caller: they may be left as they
+ * are. block_tokens must divide hash_tokens or be a multiple of it
  * (workload_block_tokens_fit). Ids of different block sizes never meet in one cache. */
-uint32_t chain_expand(const struct chain *chain, uint32_t block_tokens, uint32_t tokens, uint64_t *ids, uint32_t max);
+uint32_t chain_expand(const struct chain *chain, uint32_t block_tokens, uint32_t tokens, uint32_t from, uint64_t *ids,
+                      uint32_t max);
 
 struct workload;
 struct workload_options; /* sim/workload/options.h */
