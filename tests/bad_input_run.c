@@ -124,6 +124,9 @@ static void fleets(void **state) {
         {"name: dram", "name: tape",
          "s.yaml:8:12: node 'hgx-h100' has no path from 'tape' to 'hbm'\n"
          "  hint: add {from: tape, to: hbm, via: [...]} to its paths\n"},
+        {"name: dram, capacity: 32 GB", "name: dram, device: tape, capacity: 32 GB",
+         "s.yaml:8:5: prices '2026-11' have no price for device 'tape'\n"
+         "  hint: add it under tiers: in configs/prices/2026-11.yaml, or give the tier another device:\n"},
         {"model: llama", "variants: [{name: a}, {name: a}]\nmodel: llama",
          "s.yaml:2:30: two variants are called 'a'\n  hint: rename one of them\n"},
         {"model: llama", "variants: [{tp: 2}]\nmodel: llama",

@@ -209,12 +209,23 @@ static void tell_seed(const struct variant *v, const struct metrics *m, FILE *ou
     }
 }
 
+static bool has_rent(const struct variant *v) {
+    const struct price_node *nodes = v->prices.nodes.items;
+    for (size_t i = 0; i < v->prices.nodes.count; i++)
+        if (strcmp(nodes[i].gpu, v->gpu->name) == 0)
+            return true;
+    return false;
+}
+
 static void tell_basis(const struct variant *v, const struct verdict *verdict, FILE *out) {
     const struct outcome *o = verdict_priced(verdict);
     fputs("What it rests on:\n", out);
     tell_steps(v, o, out);
     tell_links(v, o, out);
-    fprintf(out, "  - prices of %s: %s\n", v->prices.date, basis_name(o->cost.basis));
+    fprintf(out, "  - prices of %s: %s", v->prices.date, basis_name(o->cost.basis));
+    if (!has_rent(v))
+        fprintf(out, "; they have no rent for %s, so that of configs/hardware, which bundles no tier", v->gpu->name);
+    fputc('\n', out);
     tell_seed(v, &o->metrics, out);
 }
 
