@@ -1,6 +1,4 @@
-/* `tiersim list policies|models|hardware|workloads`: what the catalogues hold. */
-#include <libsmartcols/libsmartcols.h>
-#include <stdarg.h>
+/* `tiersim list CATALOGUE`: what there is. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +8,10 @@
 #include "sim/cli/verbs.h"
 #include "sim/config/read.h"
 #include "sim/output/json.h"
+#include "sim/output/table.h"
 
-enum { COLUMNS_MAX = 10 };
+#define CATALOGUES "policies, models, hardware, nodes, engines, connectors, prices, workloads or scenarios"
+enum { COLUMNS_MAX = 10, LIST_COLUMNS = 98 };
 /* A listing as text: the first column names the entry; numbers are printed by whoever fills it. `columns` are the
  * table's headings, `keys` the JSON's. */
 struct listing {
@@ -49,7 +49,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case ARGP_KEY_END:
         if (!a->what)
-            argp_error(state, "which catalogue: policies, models, hardware or workloads?");
+            argp_error(state, "which catalogue: %s?", CATALOGUES);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -161,26 +161,37 @@ static int list_hardware(struct arena *arena, struct listing *out, struct error 
         row[6] = arena_printf(arena, "%.0f", g->pcie_bytes_per_s.value / 1e9);
         row[7] = arena_printf(arena, "%.0f", g->tdp_w.value);
         row[8] = arena_printf(arena, "%.2f", g->price_usd_per_hour.value);
-        row[9] = g->profile ? g->profile : "scaled from h100-sxm";
+        row[9] = g->profile ? g->profile : "h100-sxm, scaled";
     }
     return 0;
 }
 
-static int list_workloads(struct arena *arena, struct listing *out, struct error *err) {
-    add_column(out, "workload", "name", false);
+/* The text of the first of these keys that an entry has. */
+static const char *first_text(const struct node *node, const char *const *keys) {
+    for (; node->kind == NODE_MAPPING && *keys; keys++) {
+        const struct node *text = node_get(node, *keys);
+        if (text && text->kind == NODE_SCALAR)
+            return text->text;
+    }
+    return "";
+}
+
+/* A folder of configs/: names, and what each says of itself. */
+static int list_folder(const char *folder, struct arena *arena, struct listing *out, struct error *err) {
+    static const char *const keys[] = {"description", "title", "date", NULL};
+    add_column(out, "name", "name", false);
     add_column(out, "description", "description", false);
-    struct list names = catalogue_names("workloads", arena);
+    struct list names = catalogue_names(folder, arena);
     out->rows = arena_alloc(arena, (names.count + 1) * sizeof *out->rows);
     for (size_t i = 0; i < names.count; i++) {
         const char *name = ((const char *const *)names.items)[i], *path;
         struct node *node;
-        if (catalogue_find("workloads", name, (struct place){0}, arena, &path, err) != 0 ||
+        if (catalogue_find(folder, name, (struct place){0}, arena, &path, err) != 0 ||
             node_read_file(path, arena, &node, err) != 0)
             return -1;
-        const struct node *text = node->kind == NODE_MAPPING ? node_get(node, "description") : NULL;
         const char **row = out->rows[out->count++];
         row[0] = name;
-        row[1] = text && text->kind == NODE_SCALAR ? text->text : "";
+        row[1] = first_text(node, keys);
     }
     return 0;
 }
@@ -206,47 +217,91 @@ static void print_json(const struct listing *listing) {
 }
 
 static void print_table(const struct listing *listing) {
-    scols_init_debug(0);
-    struct libscols_table *table = scols_new_table();
-    MUST(table != NULL);
-    for (size_t c = 0; c < listing->column_count; c++)
-        scols_table_new_column(table, listing->columns[c], 0, listing->number[c] ? SCOLS_FL_RIGHT : 0);
-    scols_table_enable_noencoding(table, 1);
-    for (size_t r = 0; r < listing->count; r++) {
-        struct libscols_line *line = scols_table_new_line(table, NULL);
-        for (size_t c = 0; c < listing->column_count; c++)
-            if (listing->rows[r][c])
-                scols_line_set_data(line, c, listing->rows[r][c]);
+    char headings[COLUMNS_MAX][64];
+    const char *columns[COLUMNS_MAX + 1] = {0};
+    for (size_t c = 0; c < listing->column_count; c++) {
+        snprintf(headings[c], sizeof headings[c], "%s%s", listing->number[c] ? "" : "<", listing->columns[c]);
+        columns[c] = headings[c];
     }
-    scols_print_table(table);
-    scols_unref_table(table);
+    struct table *table = table_create(columns);
+    for (size_t r = 0; r < listing->count; r++) {
+        table_row(table);
+        for (size_t c = 0; c < listing->column_count; c++)
+            table_cell(table, "%s", listing->rows[r][c] ? listing->rows[r][c] : "");
+    }
+    table_print(table, stdout);
+}
+
+/* Rules are sentences: policies are told kind by kind. */
+static void print_policies(const struct listing *listing, struct arena *arena) {
+    const char *kind = "";
+    for (size_t r = 0; r < listing->count; r++) {
+        const char *const *row = listing->rows[r];
+        const char *facts = row[4][0]   ? arena_printf(arena, "%s (%s); ", row[3], row[4])
+                            : row[3][0] ? arena_printf(arena, "%s; ", row[3])
+                                        : "";
+        if (row[5][0])
+            facts = arena_printf(arena, "%sneeds %s; ", facts, row[5]);
+        if (row[6][0])
+            facts = arena_printf(arena, "%soptions: %s; ", facts, row[6]);
+        if (strcmp(kind, row[1]) != 0)
+            printf("%s%s\n", r ? "\n" : "", row[1]);
+        kind = row[1];
+        print_wrapped(stdout, arena_printf(arena, "  %s: %s. [%s%s]\n", row[0], row[2], facts, row[7]), LIST_COLUMNS,
+                      6);
+    }
+}
+
+static void print_names(const struct listing *listing, struct arena *arena) {
+    for (size_t r = 0; r < listing->count; r++) {
+        const char *const *row = listing->rows[r];
+        print_wrapped(stdout, arena_printf(arena, "%s%s%s\n", row[0], row[1][0] ? ": " : "", row[1]), LIST_COLUMNS, 4);
+    }
 }
 
 static int list(const struct arguments *a, struct arena *arena, struct error *err) {
     static const struct {
         const char *what;
-        int (*fill)(struct arena *arena, struct listing *out, struct error *err);
+        int (*fill)(struct arena *arena, struct listing *out, struct error *err); /* NULL: a folder by its names */
     } catalogues[] = {{"policies", list_policies},
                       {"models", list_models},
                       {"hardware", list_hardware},
-                      {"workloads", list_workloads}};
+                      {"nodes", NULL},
+                      {"engines", NULL},
+                      {"connectors", NULL},
+                      {"prices", NULL},
+                      {"workloads", NULL},
+                      {"scenarios", NULL}};
+    enum { COUNT = sizeof catalogues / sizeof *catalogues };
+    const char *names[COUNT];
     if (a->plugin && policy_load_plugin(a->plugin, err) != 0)
         return -1;
-    for (size_t i = 0; i < sizeof catalogues / sizeof *catalogues; i++) {
-        if (strcmp(catalogues[i].what, a->what) != 0)
+    for (size_t i = 0; i < COUNT; i++) {
+        names[i] = catalogues[i].what;
+        if (strcmp(names[i], a->what) != 0)
             continue;
         struct listing listing = {.what = a->what};
-        if (catalogues[i].fill(arena, &listing, err) != 0)
+        if ((catalogues[i].fill ? catalogues[i].fill(arena, &listing, err)
+                                : list_folder(names[i], arena, &listing, err)) != 0)
             return -1;
-        (a->json ? print_json : print_table)(&listing);
+        if (a->json)
+            print_json(&listing);
+        else if (catalogues[i].fill == list_policies)
+            print_policies(&listing, arena);
+        else if (!catalogues[i].fill)
+            print_names(&listing, arena);
+        else
+            print_table(&listing);
         return 0;
     }
-    return error_set(err, "no catalogue '%s'\n  hint: policies, models, hardware or workloads", a->what);
+    const char *nearest = error_nearest(a->what, names, COUNT);
+    return error_set(err, "no catalogue '%s'\n  hint: %s%s%s", a->what, nearest ? "did you mean '" : CATALOGUES,
+                     nearest ? nearest : "", nearest ? "'?" : "");
 }
 
 int verb_list(int argc, char **argv) {
-    static const struct argp argp = {
-        choices, parse, "policies|models|hardware|workloads", "Lists what a catalogue holds.", NULL, NULL, NULL};
+    static const struct argp argp = {choices, parse, "CATALOGUE", "Lists what a catalogue holds: " CATALOGUES ".",
+                                     NULL,    NULL,  NULL};
     struct arguments arguments = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     struct arena *arena = arena_create();

@@ -115,16 +115,13 @@ static void print_legend(const struct scenario *scenario) {
 /* At what load the rows are. */
 static void print_at(const struct variant *v) {
     double sessions = variant_sessions(v, v->options.load);
-    if (sessions <= 0)
-        printf("requests: a second and node");
+    fputs(sessions > 0 ? "agents: a node's" : "requests: a node's, a second", stdout);
+    if (v->options.has_slo && sessions > 0)
+        printf("; rows are at the highest load that keeps the SLO; GPUs: for %.0f agents.\n", sessions);
+    else if (v->options.has_slo)
+        printf("; rows are at the highest load that keeps the SLO; GPUs: for load %.4g.\n", v->options.load);
     else
-        printf("agents: a node's");
-    if (!v->options.has_slo)
         puts(".");
-    else if (sessions > 0)
-        printf(", at the highest load that keeps the SLO, as the whole row; GPUs: for %.0f agents.\n", sessions);
-    else
-        puts(", at the highest load that keeps the SLO, as the whole row; GPUs: for the load given.");
 }
 
 static void print_slo(const struct slo_options *slo) {
@@ -169,9 +166,14 @@ static void print_variants(const struct scenario *scenario, const struct verdict
         if (verdicts[i].failed)
             print_failure(scenario->variants[i].name, verdicts[i].error.text);
     if (scenario->count > 1 && cheapest < scenario->count)
-        puts("* the cheapest. $/Mtok: of prompt, hits included, and output tokens; J/tok: of output tokens.");
+        puts("* the cheapest. $/Mtok: of prompt (hits included) and output tokens; J/tok: of output tokens.");
     print_legend(scenario);
     print_at(first);
+    for (size_t i = 0; i < scenario->count; i++)
+        if (verdict_misses(&scenario->variants[i], &verdicts[i])) {
+            puts("none: no load keeps the SLO; that row is at the scenario's load.");
+            break;
+        }
 }
 
 void report_table(const struct scenario *scenario, const struct verdict *verdicts, bool wide) {

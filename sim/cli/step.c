@@ -1,7 +1,5 @@
 /* `tiersim step`: what one step costs, op by op. */
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +7,7 @@
 #include "sim/cli/catalogue.h"
 #include "sim/cli/verbs.h"
 #include "sim/output/json.h"
+#include "sim/output/table.h"
 
 struct arguments {
     const char *model, *gpu, *engine, *profile;
@@ -17,7 +16,7 @@ struct arguments {
     bool json;
 };
 
-enum { KEY_TP = 256, KEY_KV, KEY_WEIGHT, KEY_JSON, KEY_ENGINE, KEY_PAGE, KEY_PROFILE };
+enum { STEP_COLUMNS = 98, KEY_TP = 256, KEY_KV, KEY_WEIGHT, KEY_JSON, KEY_ENGINE, KEY_PAGE, KEY_PROFILE };
 static const struct argp_option choices[] = {
     {"model", 'm', "NAME", 0, "a model of `tiersim list models`, or a path to a model file or config.json", 0},
     {"gpu", 'g', "NAME", 0, "a GPU of `tiersim list hardware`, or a path", 0},
@@ -196,103 +195,76 @@ static void print_json(const struct step_cost *cost, const struct step_op *ops, 
     json_end(&json);
 }
 
-static void cell(struct libscols_line *line, size_t column, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void cell(struct libscols_line *line, size_t column, const char *format, ...) {
-    char text[64];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    scols_line_set_data(line, column, text);
-}
-
-enum {
-    COLUMN_OP,
-    COLUMN_KERNEL,
-    COLUMN_MS,
-    COLUMN_SHARE,
-    COLUMN_BYTES,
-    COLUMN_FLOP,
-    COLUMN_BOUND,
-    COLUMN_PEAK,
-    COLUMN_BASIS
-};
-
-static struct libscols_table *make_table(void) {
-    static const struct {
-        const char *name;
-        bool right;
-    } columns[] = {{"op", false},   {"kernel", false},   {"ms", true},      {"of step", true}, {"bytes", true},
-                   {"FLOPs", true}, {"bound by", false}, {"of peak", true}, {"basis", false}};
-    struct libscols_table *table = scols_new_table();
-    MUST(table != NULL);
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        scols_table_new_column(table, columns[i].name, 0, columns[i].right ? SCOLS_FL_RIGHT : 0);
-    scols_table_enable_noencoding(table, 1);
-    return table;
-}
-
 /* "1.05 GB", "39.6 GFLOP": three digits with a prefix. */
-static void scaled(struct libscols_line *line, size_t column, double value, const char *unit) {
+static void scaled(struct table *table, double value, const char *unit) {
     static const char *const prefixes[] = {"", "k", "M", "G", "T", "P"};
     size_t i = 0;
     for (; value >= 999.5 && i < 5; i++)
         value /= 1e3;
     if (value > 0)
-        cell(line, column, "%.3g %s%s", value, prefixes[i], unit);
+        table_cell(table, "%.3g %s%s", value, prefixes[i], unit);
+    else
+        table_cell(table, "%s", "");
 }
 
 static void print_table(const struct arguments *a, const struct loaded *l, const struct step_cost *cost,
                         const struct step_op *ops, int count) {
     printf("%s on %lld x %s: %lld sequence%s, context %lld, %s\n\n", l->arch->name, (long long)a->tp, l->gpu->name,
            (long long)a->batch, a->batch == 1 ? "" : "s", (long long)a->context, a->query == 1 ? "decode" : "prefill");
-    scols_init_debug(0);
-    struct libscols_table *table = make_table();
+    const char *const columns[] = {"<op",   "<kernel",   "ms",      "of step", "bytes",
+                                   "FLOPs", "<bound by", "of peak", "<basis",  NULL};
+    struct table *table = table_create(columns);
     double bytes = 0, flops = 0;
     for (int i = 0; i < count; i++) {
         if (ops[i].seconds == 0)
             continue;
-        struct libscols_line *line = scols_table_new_line(table, NULL);
-        scols_line_set_data(line, COLUMN_OP, ops[i].name);
-        scols_line_set_data(line, COLUMN_KERNEL, ops[i].kernel);
-        cell(line, COLUMN_MS, "%.3f", 1e3 * ops[i].seconds);
-        cell(line, COLUMN_SHARE, "%.1f %%", 100.0 * ops[i].seconds / cost->seconds);
-        scaled(line, COLUMN_BYTES, ops[i].bytes, "B");
-        scaled(line, COLUMN_FLOP, ops[i].flops, "FLOP");
-        scols_line_set_data(line, COLUMN_BOUND, step_bound_names[ops[i].bound]);
+        table_row(table);
+        table_cell(table, "%s", ops[i].name);
+        table_cell(table, "%s", ops[i].kernel);
+        table_cell(table, "%.3f", 1e3 * ops[i].seconds);
+        table_cell(table, "%.1f %%", 100.0 * ops[i].seconds / cost->seconds);
+        scaled(table, ops[i].bytes, "B");
+        scaled(table, ops[i].flops, "FLOP");
+        table_cell(table, "%s", step_bound_names[ops[i].bound]);
         if (ops[i].peak_share > 0)
-            cell(line, COLUMN_PEAK, "%.0f %%", 100.0 * ops[i].peak_share);
-        scols_line_set_data(line, COLUMN_BASIS, basis_name(ops[i].basis));
+            table_cell(table, "%.0f %%", 100.0 * ops[i].peak_share);
+        else
+            table_cell(table, "%s", "");
+        table_cell(table, "%s", basis_name(ops[i].basis));
         bytes += ops[i].bytes;
         flops += ops[i].flops;
     }
-    struct libscols_line *line = scols_table_new_line(table, NULL);
-    scols_line_set_data(line, COLUMN_OP, "step");
-    cell(line, COLUMN_MS, "%.3f", 1e3 * cost->seconds);
-    cell(line, COLUMN_SHARE, "100 %%");
-    scaled(line, COLUMN_BYTES, bytes, "B");
-    scaled(line, COLUMN_FLOP, flops, "FLOP");
-    scols_line_set_data(line, COLUMN_BASIS, basis_name(cost->basis));
-    scols_print_table(table);
-    scols_unref_table(table);
+    table_row(table);
+    table_cell(table, "step");
+    table_cell(table, "%s", "");
+    table_cell(table, "%.3f", 1e3 * cost->seconds);
+    table_cell(table, "100 %%");
+    scaled(table, bytes, "B");
+    scaled(table, flops, "FLOP");
+    table_cell(table, "%s", "");
+    table_cell(table, "%s", "");
+    table_cell(table, "%s", basis_name(cost->basis));
+    table_print(table, stdout);
 }
 
 /* What would shorten the op that takes most. */
-static const char *remedy(const struct step_op *op) {
-    switch (op->bound) {
-    case BOUND_COMPUTE:
-        return "--weight-dtype fp8 or more GPUs (--tp) would shorten it";
-    case BOUND_LINK:
+static const char *remedy(const struct arguments *a, const struct step_op *op) {
+    bool weights = strcmp(op->name, "elementwise") != 0 && strncmp(op->name, "attention", 9) != 0;
+    if (op->bound == BOUND_LINK)
         return "a smaller --tp or a faster link would shorten it";
-    case BOUND_LATENCY:
+    if (op->bound == BOUND_LATENCY)
         return "a larger --batch costs little more";
-    default:
-        break;
-    }
+    if (op->bound == BOUND_COMPUTE)
+        return weights && a->weight_dtype == DTYPE_BF16 ? "--weight-dtype fp8 or more GPUs (--tp) would shorten it"
+                                                        : "more GPUs (--tp) would shorten it";
     if (strcmp(op->name, "attention_decode") == 0)
-        return "--kv-dtype fp8 or a smaller --batch would shorten it";
-    return "--weight-dtype fp8 would shorten it; a larger --batch costs little more";
+        return a->kv_dtype == DTYPE_BF16 ? "--kv-dtype fp8 or a smaller --batch would shorten it"
+                                         : "a smaller --batch would shorten it";
+    if (!weights)
+        return "fewer tokens a step (--batch, --query) would shorten it";
+    return a->weight_dtype == DTYPE_BF16   ? "--weight-dtype fp8 would shorten it; a larger --batch costs little more"
+           : a->weight_dtype == DTYPE_INT4 ? "a larger --batch costs little more"
+                                           : "--weight-dtype int4 would shorten it; a larger --batch costs little more";
 }
 
 /* How sure that is, where the time goes, and what to ask next. */
@@ -304,8 +276,10 @@ static void print_hint(const struct arguments *a, const struct step_cost *cost, 
     printf("\n90 %% interval %.3f to %.3f ms; %.0f tokens/s. Host work is %s.\n", 1e3 * cost->low_s, 1e3 * cost->high_s,
            (double)(a->batch * a->query) / cost->seconds,
            a->engine ? "the engine's" : "left out (--engine vllm adds it)");
-    printf("hint: %s takes %.0f %%, bound by %s; %s\n", ops[most].name, 100.0 * ops[most].seconds / cost->seconds,
-           step_bound_names[ops[most].bound], remedy(&ops[most]));
+    char hint[256];
+    snprintf(hint, sizeof hint, "hint: %s takes %.0f %%, bound by %s; %s\n", ops[most].name,
+             100.0 * ops[most].seconds / cost->seconds, step_bound_names[ops[most].bound], remedy(a, &ops[most]));
+    print_wrapped(stdout, hint, STEP_COLUMNS, 6);
 }
 
 static int step(const struct arguments *a, struct arena *arena, struct error *err) {

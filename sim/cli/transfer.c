@@ -1,7 +1,5 @@
 /* `tiersim transfer`: what one copy between two tiers costs, link by link. */
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +9,7 @@
 #include "sim/config/read.h"
 #include "sim/memory/lone_copy.h"
 #include "sim/output/json.h"
+#include "sim/output/table.h"
 
 struct arguments {
     const char *from, *to, *gpu, *node, *path;
@@ -20,7 +19,18 @@ struct arguments {
     bool json;
 };
 
-enum { KEY_FROM = 256, KEY_TO, KEY_BYTES, KEY_BLOCKS, KEY_API, KEY_NODE, KEY_PATH, KEY_CTAS, KEY_JSON };
+enum {
+    TRANSFER_COLUMNS = 98,
+    KEY_FROM = 256,
+    KEY_TO,
+    KEY_BYTES,
+    KEY_BLOCKS,
+    KEY_API,
+    KEY_NODE,
+    KEY_PATH,
+    KEY_CTAS,
+    KEY_JSON
+};
 static const struct argp_option choices[] = {
     {"from", KEY_FROM, "TIER", 0, "tier that is read: hbm, dram, ssd, flash, object, peer or one of the node's own", 0},
     {"to", KEY_TO, "TIER", 0, "tier that is written", 0},
@@ -190,68 +200,34 @@ static void print_json(const struct arguments *a, const struct node_options *nod
     json_end(&json);
 }
 
-static void cell(struct libscols_line *line, size_t column, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void cell(struct libscols_line *line, size_t column, const char *format, ...) {
-    char text[64];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(text, sizeof text, format, list);
-    va_end(list);
-    scols_line_set_data(line, column, text);
-}
-
 /* In the handiest unit; nothing where it is nothing. */
-static void seconds(struct libscols_line *line, size_t column, double value) {
+static void seconds(struct table *table, double value) {
     char text[32];
-    if (value > 0)
-        cell(line, column, "%s", unit_format(text, sizeof text, value, UNIT_SECONDS, 4));
+    table_cell(table, "%s", value > 0 ? unit_format(text, sizeof text, value, UNIT_SECONDS, 4) : "");
 }
-
-enum {
-    COLUMN_LINK,
-    COLUMN_WAY,
-    COLUMN_LATENCY,
-    COLUMN_DESCRIPTORS,
-    COLUMN_TIME,
-    COLUMN_RATE,
-    COLUMN_PEAK,
-    COLUMN_SHARE,
-    COLUMN_BOUND,
-    COLUMN_BASIS
-};
-static const struct {
-    const char *name;
-    bool right;
-} columns[] = {{"link", false}, {"", false},    {"latency", true}, {"descriptors", true}, {"alone", true},
-               {"GB/s", true},  {"peak", true}, {"of peak", true}, {"", false},           {"basis", false}};
 
 static void print_links(const struct lone_result *result) {
-    scols_init_debug(0);
-    struct libscols_table *table = scols_new_table();
-    MUST(table != NULL);
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        scols_table_new_column(table, columns[i].name, 0, columns[i].right ? SCOLS_FL_RIGHT : 0);
-    scols_table_enable_noencoding(table, 1);
+    const char *const columns[] = {"<link", "<",       "latency", "descriptors", "alone", "GB/s",
+                                   "peak",  "of peak", "<",       "<basis",      NULL};
+    struct table *table = table_create(columns);
     for (uint32_t i = 0; i < result->hop_count; i++) {
         const struct lone_hop *hop = &result->hops[i];
-        struct libscols_line *line = scols_table_new_line(table, NULL);
-        scols_line_set_data(line, COLUMN_LINK, hop->link->name);
-        scols_line_set_data(line, COLUMN_WAY, way_name(hop));
-        seconds(line, COLUMN_LATENCY, hop->latency_s);
-        seconds(line, COLUMN_DESCRIPTORS, hop->descriptors_s > 1e-9 ? hop->descriptors_s : 0);
-        seconds(line, COLUMN_TIME, hop->service_s);
-        cell(line, COLUMN_RATE, "%.1f", hop->bandwidth_bytes_per_s / 1e9);
-        cell(line, COLUMN_PEAK, "%.1f", hop->peak_bytes_per_s / 1e9);
-        cell(line, COLUMN_SHARE, "%.0f %%", 100.0 * (double)hop->bytes / result->seconds / hop->peak_bytes_per_s);
-        scols_line_set_data(line, COLUMN_BOUND,
-                            !result->latency_bound && i == result->bound ? "<- bounds"
-                            : hop->crossings > 1                         ? "crossed twice"
-                                                                         : "");
-        scols_line_set_data(line, COLUMN_BASIS, basis_name((enum basis)hop->link->link.basis));
+        table_row(table);
+        table_cell(table, "%s", hop->link->name);
+        table_cell(table, "%s", way_name(hop));
+        seconds(table, hop->latency_s);
+        seconds(table, hop->descriptors_s > 1e-9 ? hop->descriptors_s : 0);
+        seconds(table, hop->service_s);
+        table_cell(table, "%.1f", hop->bandwidth_bytes_per_s / 1e9);
+        table_cell(table, "%.1f", hop->peak_bytes_per_s / 1e9);
+        table_cell(table, "%.0f %%", 100.0 * (double)hop->bytes / result->seconds / hop->peak_bytes_per_s);
+        table_cell(table, "%s",
+                   !result->latency_bound && i == result->bound ? "<- bounds"
+                   : hop->crossings > 1                         ? "crossed twice"
+                                                                : "");
+        table_cell(table, "%s", basis_name((enum basis)hop->link->link.basis));
     }
-    scols_print_table(table);
-    scols_unref_table(table);
+    table_print(table, stdout);
 }
 
 static void print_table(const struct arguments *a, const struct node_options *node, const struct lone_result *result) {
@@ -264,14 +240,22 @@ static void print_table(const struct arguments *a, const struct node_options *no
            : a->kind == COPY_BATCH ? "one call"
                                    : "by a kernel");
     print_links(result);
-    printf("\n%s, of which the host's own %s; %s of at most %s (%.0f %%); bound by %s; basis %s\n",
-           unit_format(time, sizeof time, result->seconds, UNIT_SECONDS, 5),
-           unit_format(host, sizeof host, result->host_s, UNIT_SECONDS, 3),
-           unit_format(rate, sizeof rate, (double)a->bytes / result->seconds, UNIT_BYTES_PER_S, 4),
-           unit_format(peak, sizeof peak, result->peak_bytes_per_s, UNIT_BYTES_PER_S, 4),
-           100.0 * (double)a->bytes / result->seconds / result->peak_bytes_per_s,
-           result->latency_bound ? "latency" : result->hops[result->bound].link->name, basis_name(basis_of(a, result)));
-    printf("%s: %s\n", result->hops[result->bound].link->name, result->hops[result->bound].link->link.source);
+    const struct node_link *bound = result->hops[result->bound].link;
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    MUST(out != NULL);
+    fprintf(out, "\n%s, of which the host's own %s; %s of at most %s (%.0f %%); bound by %s; basis %s\n",
+            unit_format(time, sizeof time, result->seconds, UNIT_SECONDS, 5),
+            unit_format(host, sizeof host, result->host_s, UNIT_SECONDS, 3),
+            unit_format(rate, sizeof rate, (double)a->bytes / result->seconds, UNIT_BYTES_PER_S, 4),
+            unit_format(peak, sizeof peak, result->peak_bytes_per_s, UNIT_BYTES_PER_S, 4),
+            100.0 * (double)a->bytes / result->seconds / result->peak_bytes_per_s,
+            result->latency_bound ? "latency" : bound->name, basis_name(basis_of(a, result)));
+    fprintf(out, "%s: %s\n", bound->name, bound->link.source);
+    fclose(out);
+    print_wrapped(stdout, text, TRANSFER_COLUMNS, 4);
+    free(text);
 }
 
 static int transfer(const struct arguments *a, struct arena *arena, struct error *err) {
