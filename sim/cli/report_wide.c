@@ -1,21 +1,23 @@
 /* --wide: everything that the sums hold, variant by variant. */
+#include <stdlib.h>
+
 #include "sim/cli/report.h"
 #include "sim/output/table.h"
 
-static void print_times(const struct metrics *m) {
-    printf("  TTFT s p50 %.3g p90 %.3g p99 %.3g | TPOT ms p50 %.3g p90 %.3g p99 %.3g | E2E s p50 %.3g p99 %.3g\n",
-           metrics_percentile_s(m->ttft, 0.5), metrics_percentile_s(m->ttft, 0.9), metrics_percentile_s(m->ttft, 0.99),
-           1e3 * metrics_percentile_s(m->tpot, 0.5), 1e3 * metrics_percentile_s(m->tpot, 0.9),
-           1e3 * metrics_percentile_s(m->tpot, 0.99), metrics_percentile_s(m->e2e, 0.5),
-           metrics_percentile_s(m->e2e, 0.99));
+static void print_times(const struct metrics *m, FILE *out) {
+    fprintf(out, "  TTFT s p50 %.3g p90 %.3g p99 %.3g | TPOT ms p50 %.3g p90 %.3g p99 %.3g | E2E s p50 %.3g p99 %.3g\n",
+            metrics_percentile_s(m->ttft, 0.5), metrics_percentile_s(m->ttft, 0.9), metrics_percentile_s(m->ttft, 0.99),
+            1e3 * metrics_percentile_s(m->tpot, 0.5), 1e3 * metrics_percentile_s(m->tpot, 0.9),
+            1e3 * metrics_percentile_s(m->tpot, 0.99), metrics_percentile_s(m->e2e, 0.5),
+            metrics_percentile_s(m->e2e, 0.99));
     double total = 0;
     for (int c = 0; c < CAUSE_COUNT; c++)
         total += m->cause_ns[c];
-    fputs("  time of requests:", stdout);
+    fputs("  time of requests:", out);
     for (int c = 0; c < CAUSE_COUNT; c++)
         if (m->cause_ns[c] > 0)
-            printf(" %s %.1f %%", cause_name((enum cause)c), 100 * m->cause_ns[c] / total);
-    putchar('\n');
+            fprintf(out, " %s %.1f %%", cause_name((enum cause)c), 100 * m->cause_ns[c] / total);
+    fputc('\n', out);
 }
 
 static void print_tiers(const struct metrics *m) {
@@ -54,28 +56,39 @@ static void print_links(const struct outcome *o) {
     table_print(table, stdout); /* nothing when there is no row */
 }
 
-static void print_outcome(const struct variant *v, const struct verdict *verdict) {
+static void print_text(const struct variant *v, const struct verdict *verdict, FILE *out) {
     const struct outcome *o = verdict_priced(verdict);
     const struct metrics *m = &o->metrics;
     struct gpu_shares gpu = variant_gpu_shares(v, m, &o->result);
     char bytes[32];
-    printf("\n%s: load %.4g, %llu requests (%llu rejected, %llu preempted), %llu measured", v->name, o->load,
-           (unsigned long long)o->result.arrived, (unsigned long long)o->result.rejected,
-           (unsigned long long)m->preempted, (unsigned long long)m->measured);
-    printf("\n  %.1f s simulated, %llu steps in %llu runs, %llu events; %zu loads tried in %.2f s\n",
-           result_simulated_s(&o->result), (unsigned long long)o->result.steps, (unsigned long long)o->result.runs,
-           (unsigned long long)o->result.events, verdict->probe_count, verdict->wall_s);
-    print_times(m);
+    fprintf(out, "\n%s: load %.4g, %llu requests (%llu rejected, %llu preempted), %llu measured", v->name, o->load,
+            (unsigned long long)o->result.arrived, (unsigned long long)o->result.rejected,
+            (unsigned long long)m->preempted, (unsigned long long)m->measured);
+    fprintf(out, "\n  %.1f s simulated, %llu steps in %llu runs, %llu events; %zu loads tried in %.2f s\n",
+            result_simulated_s(&o->result), (unsigned long long)o->result.steps, (unsigned long long)o->result.runs,
+            (unsigned long long)o->result.events, verdict->probe_count, verdict->wall_s);
+    print_times(m, out);
     if (v->options.has_slo)
-        printf("  %.2f %% of requests keep all limits\n", 100 * metrics_attainment(m));
-    printf("  GPUs busy %.0f %%, %.0f %% of HBM bandwidth, %.0f %% of FLOPS; %llu blocks of %s an instance\n",
-           100 * gpu.busy, 100 * gpu.bandwidth, 100 * gpu.flops, (unsigned long long)o->result.hbm_blocks,
-           unit_format(bytes, sizeof bytes, o->result.block_bytes, UNIT_BYTES, 3));
-    printf("  $%.2f/h: GPUs %.2f, tiers %.2f, wear %.2f, energy %.2f; %.0f W\n", o->cost.usd_per_hour,
-           o->cost.gpu_usd_per_hour, o->cost.tier_usd_per_hour, o->cost.wear_usd_per_hour, o->cost.energy_usd_per_hour,
-           o->cost.watts);
-    print_tiers(m);
-    print_links(o);
+        fprintf(out, "  %.2f %% of requests keep all limits\n", 100 * metrics_attainment(m));
+    fprintf(out, "  GPUs busy %.0f %%, %.0f %% of HBM bandwidth, %.0f %% of FLOPS; %llu blocks of %s an instance\n",
+            100 * gpu.busy, 100 * gpu.bandwidth, 100 * gpu.flops, (unsigned long long)o->result.hbm_blocks,
+            unit_format(bytes, sizeof bytes, o->result.block_bytes, UNIT_BYTES, 3));
+    fprintf(out, "  $%.2f/h: GPUs %.2f, tiers %.2f, wear %.2f, energy %.2f; %.0f W\n", o->cost.usd_per_hour,
+            o->cost.gpu_usd_per_hour, o->cost.tier_usd_per_hour, o->cost.wear_usd_per_hour, o->cost.energy_usd_per_hour,
+            o->cost.watts);
+}
+
+static void print_outcome(const struct variant *v, const struct verdict *verdict) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    MUST(out != NULL);
+    print_text(v, verdict, out);
+    fclose(out);
+    print_wrapped(stdout, text, REPORT_COLUMNS, 4);
+    free(text);
+    print_tiers(&verdict_priced(verdict)->metrics);
+    print_links(verdict_priced(verdict));
 }
 
 void report_wide(const struct scenario *scenario, const struct verdict *verdicts) {
