@@ -1,9 +1,9 @@
 /* Eviction: which block leaves a full tier.
  *
  * A tier is an array of slots; a policy keeps its own arrays by slot (lazily reserved, evict_context.slots long) and
- * reads what it may know of a block from `blocks[slot]`, valid from insert to remove. The tier calls the hooks below;
- * each says when it runs and what it must do. All hooks of one tier run on one thread. `now` is ns of simulated time
- * (in `tiersim cache`: of the trace's timestamps, later by 1 ns an access where those are equal).
+ * reads what it may know of a block from `blocks[slot]` and `facts[slot]`, valid from insert to remove. The tier calls
+ * the hooks below; each says when it runs and what it must do. All hooks of one tier run on one thread. `now` is ns of
+ * simulated time (in `tiersim cache`: of the trace's timestamps, later by 1 ns an access where those are equal).
  *
  * docs/policy-contract.md walks every policy we know of through these hooks. */
 #ifndef POLICIES_EVICT_H
@@ -17,25 +17,31 @@
 #define EVICT_NEVER INT64_MAX
 enum { PRIORITY_DEFAULT = 35 }; /* of a block whose request says nothing (TensorRT-LLM) */
 
-/* What is known of a block, one cache line. Fields that a policy did not declare to need hold their neutral value. */
+/* What is always known of a block: four to a cache line, since most policies look at no more. */
 struct block_info {
-    uint64_t id;         /* identity: equal id, equal prefix */
-    uint64_t owner;      /* NEED_SESSION: session (agent) that asked for it last, set again at each touch; else 0 */
-    int64_t next_use;    /* NEED_FUTURE: when it is next asked for, set again at each touch; INT64_MAX: never */
-    int64_t duration_ns; /* NEED_TIME: how long `priority` holds, or a lease lasts; 0: for ever */
-    uint32_t parent;     /* NEED_TREE: slot of the block before it in the prefix if that is here, else EVICT_NONE */
-    uint32_t children;   /* NEED_TREE: resident blocks whose parent this is */
-    uint32_t refs;       /* live requests or transfers that hold it; > 0: it may not be the victim */
-    uint32_t depth;      /* NEED_TREE or NEED_LENGTH: blocks before it in its prefix; else 0 */
-    uint32_t tokens;     /* NEED_LENGTH: tokens (flat semantics: the object's size); else 1 */
-    uint32_t tenant;
-    uint32_t group;    /* NEED_GROUP: blocks of one group are to leave together (surplus); 0: alone */
+    uint64_t id;       /* identity: equal id, equal prefix */
+    uint32_t refs;     /* live requests or transfers that hold it; > 0: it may not be the victim */
     uint8_t category;  /* NEED_CATEGORY: enum category of the workload; else 0 */
     uint8_t priority;  /* 0..100, 35 unless the request says otherwise; set again at each touch that says so */
     uint8_t in_flight; /* arriving or leaving: it may not be the victim */
     uint8_t state;     /* the tier's own */
 };
-_Static_assert(sizeof(struct block_info) == 64, "a block is one cache line");
+_Static_assert(sizeof(struct block_info) == 16, "four blocks are one cache line");
+
+/* What is known of it to a policy that declares to need it (NEED_FACTS); a field not declared holds its neutral value.
+ */
+struct block_facts {
+    uint64_t owner;      /* NEED_SESSION: session (agent) that asked for it last, set again at each touch; else 0 */
+    int64_t next_use;    /* NEED_FUTURE: when it is next asked for, set again at each touch; INT64_MAX: never */
+    int64_t duration_ns; /* NEED_TIME: how long `priority` holds, or a lease lasts; 0: for ever */
+    uint32_t parent;     /* NEED_TREE: slot of the block before it in the prefix if that is here, else EVICT_NONE */
+    uint32_t children;   /* NEED_TREE: resident blocks whose parent this is */
+    uint32_t depth;      /* NEED_TREE or NEED_LENGTH: blocks before it in its prefix; else 0 */
+    uint32_t tokens;     /* NEED_LENGTH: tokens (flat semantics: the object's size); else 1 */
+    uint32_t tenant;     /* NEED_SESSION: whose session; else 0 */
+    uint32_t group;      /* NEED_GROUP: blocks of one group are to leave together (surplus); 0: alone */
+};
+enum { NEED_FACTS = NEED_SESSION | NEED_FUTURE | NEED_TIME | NEED_TREE | NEED_LENGTH | NEED_GROUP };
 
 /* NEED_COST: what losing a block costs, predicted. Seconds to compute `tokens` tokens after `from` others; seconds to
  * fetch `blocks` blocks back from where this tier's victims go (HUGE_VAL: nowhere, they are lost). */
@@ -48,6 +54,7 @@ struct evict_costs {
 
 struct evict_context {
     const struct block_info *blocks; /* by slot */
+    const struct block_facts *facts; /* by slot; NULL unless the policy declares a need of NEED_FACTS */
     uint32_t slots;                  /* slots there are: the length of a policy's arrays */
     uint32_t capacity;               /* blocks the tier holds: what segments and ghost lists are shares of; <= slots */
     uint64_t capacity_bytes;         /* 0: the tier counts blocks. Else it counts bytes, a block's are its `tokens` */
@@ -107,8 +114,8 @@ struct evict_policy {
      * change queues). */
     uint32_t (*victim)(void *self, int64_t now);
     /* Required. The block in `slot` is going: evicted (the victim, or a descendant under cascade) or deleted from
-     * outside. blocks[slot] can still be read, its parent's children no longer counts it, and its own children have no
-     * parent. */
+     * outside. blocks[slot] and facts[slot] can still be read, its parent's children no longer counts it, and its own
+     * children have no parent. */
     void (*remove)(void *self, uint32_t slot, bool evicted, int64_t now);
     /* Optional. A look-up of `id` missed (ghost lists). Runs before room is made for it: the next victim is sought for
      * the ids last missed. */

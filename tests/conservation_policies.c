@@ -180,7 +180,7 @@ static uint32_t checked_victim(void *self, int64_t now) {
     assert_int_equal(c->life[slot], UNHELD);
     assert_int_equal(c->context.blocks[slot].in_flight, 0);
     if (c->context.prefix && c->with.policy->lifts & LIFT_LEAF)
-        assert_int_equal(c->context.blocks[slot].children, 0);
+        assert_int_equal(c->context.facts[slot].children, 0);
     *c->with.hash = (*c->with.hash ^ slot) * UINT64_C(0x100000001b3);
     return slot;
 }

@@ -20,12 +20,13 @@ enum { OBJECTS = 400, CAPACITY = 444 };
  * object of a group the whole group goes. */
 struct store {
     const struct block_info *blocks;
+    const struct block_facts *facts;
     struct slot_heap leases; /* by when the lease ends */
     uint32_t slots, capacity, count, pending, group;
 };
 static void *store_create(const struct evict_context *context) {
     struct store *store = calloc(1, sizeof *store);
-    *store = (struct store){.blocks = context->blocks, .slots = context->slots, .capacity = context->capacity};
+    *store = (struct store){.blocks = context->blocks, .facts = context->facts, .slots = context->slots, .capacity = context->capacity};
     slot_heap_create(&store->leases, context->slots);
     return store;
 }
@@ -36,7 +37,7 @@ static void store_destroy(void *self) {
 }
 static void store_touch(void *self, uint32_t slot, int64_t now) {
     struct store *store = self;
-    slot_heap_put(&store->leases, slot, (struct slot_key){now + store->blocks[slot].duration_ns, 0});
+    slot_heap_put(&store->leases, slot, (struct slot_key){now + store->facts[slot].duration_ns, 0});
 }
 static void store_insert(void *self, uint32_t slot, int64_t now) {
     struct store *store = self;
@@ -48,7 +49,7 @@ static void store_insert(void *self, uint32_t slot, int64_t now) {
 /* A member of the group whose first has gone. */
 static uint32_t rest_of_group(const struct store *store) {
     for (uint32_t slot = 0; store->group != 0 && slot < store->slots; slot++)
-        if (slot_heap_has(&store->leases, slot) && store->blocks[slot].group == store->group &&
+        if (slot_heap_has(&store->leases, slot) && store->facts[slot].group == store->group &&
             store->blocks[slot].refs == 0)
             return slot;
     return EVICT_NONE;
@@ -71,8 +72,8 @@ static void store_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
         return;
     if (store->pending > 0)
         store->pending--;
-    if (store->blocks[slot].group != 0)
-        store->group = store->blocks[slot].group;
+    if (store->facts[slot].group != 0)
+        store->group = store->facts[slot].group;
 }
 static uint32_t store_surplus(void *self, int64_t now) {
     (void)now;

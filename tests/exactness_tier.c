@@ -210,25 +210,25 @@ static void families(void **unused) {
     uint32_t root = add(tier, 1, SLOT_NONE, SLOT_RESIDENT);
     uint32_t left = add(tier, 2, root, SLOT_RESIDENT), right = add(tier, 3, root, SLOT_ARRIVING);
     uint32_t below = add(tier, 4, right, SLOT_ARRIVING);
-    assert_int_equal(tier_block(tier, root)->children, 1);
+    assert_int_equal(tier_facts(tier, root)->children, 1);
     tier_landed(tier, below, 1); /* before its parent */
-    assert_int_equal(tier_block(tier, right)->children, 1);
+    assert_int_equal(tier_facts(tier, right)->children, 1);
     tier_landed(tier, right, 1);
-    assert_int_equal(tier_block(tier, root)->children, 2);
+    assert_int_equal(tier_facts(tier, root)->children, 2);
     for (uint32_t i = 0; i < 4; i++)
         tier_release(tier, (const uint32_t[]){below, right, left, root}[i], 2);
     tier_audit(tier);
     tier_delete(tier, right, 3);
-    assert_int_equal(tier_block(tier, root)->children, 1);
-    assert_int_equal(tier_block(tier, below)->parent, EVICT_NONE);
+    assert_int_equal(tier_facts(tier, root)->children, 1);
+    assert_int_equal(tier_facts(tier, below)->parent, EVICT_NONE);
     uint32_t again = add(tier, 5, right, SLOT_RESIDENT); /* in the slot that its would-be parent had: an orphan */
     assert_int_equal(again, right);
-    assert_int_equal(tier_block(tier, again)->parent, EVICT_NONE);
+    assert_int_equal(tier_facts(tier, again)->parent, EVICT_NONE);
     uint32_t late = add(tier, 6, left, SLOT_ARRIVING);
     assert_true(tier_evict(tier, 4) && tier_evict(tier, 4) && tier_evict(tier, 4));
     assert_false(tier_evict(tier, 4));
     assert_int_equal(victims.count, 3);
-    assert_int_equal(tier_block(tier, late)->parent, EVICT_NONE); /* its parent went while it was on its way */
+    assert_int_equal(tier_facts(tier, late)->parent, EVICT_NONE); /* its parent went while it was on its way */
     tier_landed(tier, late, 5);
     tier_audit(tier);
     tier_abandon(tier, add(tier, 7, late, SLOT_ARRIVING), 6);
@@ -261,8 +261,8 @@ static void cascade(void **unused) {
     assert_true(tier_evict(tier, 2));
     EXPECT(&victims, 4, 3, 2, 1);
     tier_audit(tier);
-    assert_int_equal(tier_block(tier, slots[5])->parent, EVICT_NONE);
-    assert_int_equal(tier_block(tier, slots[6])->parent, slots[5]);
+    assert_int_equal(tier_facts(tier, slots[5])->parent, EVICT_NONE);
+    assert_int_equal(tier_facts(tier, slots[6])->parent, slots[5]);
     tier_release(tier, slots[5], 3);
     assert_true(tier_evict(tier, 4));
     EXPECT(&victims, 6, 5);

@@ -12,6 +12,7 @@
 
 struct belady {
     const struct block_info *blocks;
+    const struct block_facts *facts;
     struct slot_heap heap;
     int64_t *last; /* by slot: order of last use */
     int64_t clock;
@@ -21,8 +22,10 @@ struct belady {
 static void *belady_create(const struct evict_context *context) {
     struct belady *state = calloc(1, sizeof *state);
     MUST(state != NULL);
-    *state = (struct belady){
-        .blocks = context->blocks, .slots = context->slots, .last = lazy_alloc(context->slots, sizeof *state->last)};
+    *state = (struct belady){.blocks = context->blocks,
+                             .facts = context->facts,
+                             .slots = context->slots,
+                             .last = lazy_alloc(context->slots, sizeof *state->last)};
     slot_heap_create(&state->heap, context->slots);
     return state;
 }
@@ -34,17 +37,17 @@ static void belady_destroy(void *self) {
 }
 static void consider(struct belady *state, uint32_t slot) {
     const struct block_info *block = &state->blocks[slot];
-    if (block->refs > 0 || block->in_flight || block->children > 0)
+    if (block->refs > 0 || block->in_flight || state->facts[slot].children > 0)
         slot_heap_remove(&state->heap, slot);
     else
-        slot_heap_put(&state->heap, slot, (struct slot_key){-block->next_use, state->last[slot]});
+        slot_heap_put(&state->heap, slot, (struct slot_key){-state->facts[slot].next_use, state->last[slot]});
 }
 static void belady_insert(void *self, uint32_t slot, int64_t now) {
     (void)now;
     struct belady *state = self;
     state->last[slot] = state->clock++;
     consider(state, slot);
-    uint32_t parent = state->blocks[slot].parent;
+    uint32_t parent = state->facts[slot].parent;
     if (parent != EVICT_NONE)
         slot_heap_remove(&state->heap, parent);
 }
@@ -72,7 +75,7 @@ static void belady_remove(void *self, uint32_t slot, bool evicted, int64_t now) 
     (void)evicted, (void)now;
     struct belady *state = self;
     slot_heap_remove(&state->heap, slot);
-    uint32_t parent = state->blocks[slot].parent;
+    uint32_t parent = state->facts[slot].parent;
     if (parent != EVICT_NONE)
         consider(state, parent);
 }

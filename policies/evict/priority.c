@@ -31,6 +31,7 @@ static const struct option priority_table[] = {{.name = "default_priority",
 
 struct priority {
     const struct block_info *blocks;
+    const struct block_facts *facts;
     struct slot_link *links;
     struct slot_list queues[PRIORITIES];
     uint8_t *level; /* by slot: current priority + 1; 0: as the block says */
@@ -44,6 +45,7 @@ static void *priority_create(const struct evict_context *context) {
     struct priority *state = calloc(1, sizeof *state);
     MUST(state != NULL);
     state->blocks = context->blocks;
+    state->facts = context->facts;
     state->slots = context->slots;
     state->default_priority = options ? options->default_priority : 35;
     state->links = links_create(context->slots);
@@ -72,7 +74,7 @@ static void join_queue(struct priority *state, uint32_t slot) {
 }
 /* Nobody holds it (any more): its duration runs from now, unless it has run out already. */
 static void let_go(struct priority *state, uint32_t slot, int64_t now) {
-    int64_t duration_ns = state->blocks[slot].duration_ns;
+    int64_t duration_ns = state->facts[slot].duration_ns;
     if (state->level[slot] == 0 && duration_ns > 0)
         slot_heap_put(&state->expiries, slot, (struct slot_key){now + duration_ns, 0});
     join_queue(state, slot);
@@ -116,7 +118,7 @@ static uint32_t priority_victim(void *self, int64_t now) {
     for (int p = 0; p < PRIORITIES; p++) {
         struct slot_list *queue = &state->queues[p];
         uint32_t slot;
-        while ((slot = list_first(queue)) != EVICT_NONE && state->blocks[slot].children > 0)
+        while ((slot = list_first(queue)) != EVICT_NONE && state->facts[slot].children > 0)
             list_unlink(queue, state->links, slot);
         if (slot != EVICT_NONE)
             return slot;
@@ -129,11 +131,11 @@ static void priority_remove(void *self, uint32_t slot, bool evicted, int64_t now
     leave_queue(state, slot);
     slot_heap_remove(&state->expiries, slot);
     state->level[slot] = 0;
-    uint32_t parent = state->blocks[slot].parent;
+    uint32_t parent = state->facts[slot].parent;
     if (parent == EVICT_NONE || link_is_in(state->links, parent))
         return;
     const struct block_info *above = &state->blocks[parent];
-    if (above->refs == 0 && above->children == 0 && !above->in_flight)
+    if (above->refs == 0 && state->facts[parent].children == 0 && !above->in_flight)
         list_push_front(&state->queues[level_of(state, parent)], state->links, parent);
 }
 

@@ -13,6 +13,7 @@
 
 struct radix_lfu {
     const struct block_info *blocks;
+    const struct block_facts *facts;
     struct slot_heap leaves;
     struct slot_key *uses; /* by slot: {hits, last use} */
     uint32_t slots;
@@ -22,8 +23,10 @@ struct radix_lfu {
 static void *radix_lfu_create(const struct evict_context *context) {
     struct radix_lfu *state = calloc(1, sizeof *state);
     MUST(state != NULL);
-    *state = (struct radix_lfu){
-        .blocks = context->blocks, .slots = context->slots, .uses = lazy_alloc(context->slots, sizeof *state->uses)};
+    *state = (struct radix_lfu){.blocks = context->blocks,
+                                .facts = context->facts,
+                                .slots = context->slots,
+                                .uses = lazy_alloc(context->slots, sizeof *state->uses)};
     slot_heap_create(&state->leaves, context->slots);
     return state;
 }
@@ -35,7 +38,7 @@ static void radix_lfu_destroy(void *self) {
 }
 static void consider(struct radix_lfu *state, uint32_t slot) {
     const struct block_info *block = &state->blocks[slot];
-    if (block->refs == 0 && block->children == 0 && !block->in_flight)
+    if (block->refs == 0 && state->facts[slot].children == 0 && !block->in_flight)
         slot_heap_put(&state->leaves, slot, state->uses[slot]);
     else
         slot_heap_remove(&state->leaves, slot);
@@ -45,7 +48,7 @@ static void radix_lfu_insert(void *self, uint32_t slot, int64_t now) {
     struct radix_lfu *state = self;
     state->uses[slot] = (struct slot_key){1, state->clock++};
     consider(state, slot);
-    uint32_t parent = state->blocks[slot].parent;
+    uint32_t parent = state->facts[slot].parent;
     if (parent != EVICT_NONE)
         slot_heap_remove(&state->leaves, parent);
 }
@@ -74,7 +77,7 @@ static void radix_lfu_remove(void *self, uint32_t slot, bool evicted, int64_t no
     (void)evicted, (void)now;
     struct radix_lfu *state = self;
     slot_heap_remove(&state->leaves, slot);
-    uint32_t parent = state->blocks[slot].parent;
+    uint32_t parent = state->facts[slot].parent;
     if (parent != EVICT_NONE)
         consider(state, parent);
 }

@@ -10,7 +10,7 @@ enum { UNIT_NAME_MAX = 48, NO_TRANSFER = UINT32_MAX, NO_WAIT = UINT32_MAX, NO_LE
 struct facts {
     int64_t next_use, duration_ns;
     uint64_t owner;
-    uint32_t depth;
+    uint32_t depth, tenant;
     uint8_t category;
 };
 

@@ -6,23 +6,29 @@ struct block_new block_describe(const struct bank *unit, uint32_t slot, uint32_t
     unsigned kept = unit->h->levels[unit->level].needs;
     const struct facts *facts = unit->facts ? &unit->facts[slot] : NULL;
     struct block_new out = {.id = block->id,
-                            .next_use = block->next_use,
-                            .duration_ns = block->duration_ns,
-                            .owner = block->owner,
+                            .next_use = INT64_MAX,
                             .parent = parent,
-                            .depth = block->depth,
                             .tokens = unit->h->setup.block_tokens,
-                            .tenant = block->tenant,
                             .category = block->category,
                             .priority = block->priority};
+    if (kept & NEED_FACTS) {
+        const struct block_facts *own = tier_facts(unit->tier, slot);
+        out.next_use = own->next_use;
+        out.duration_ns = own->duration_ns;
+        out.owner = own->owner;
+        out.depth = own->depth;
+        out.tenant = own->tenant;
+    }
     if (!facts)
         return out;
     if (!(kept & NEED_FUTURE))
         out.next_use = facts->next_use;
     if (!(kept & NEED_TIME))
         out.duration_ns = facts->duration_ns;
-    if (!(kept & NEED_SESSION))
+    if (!(kept & NEED_SESSION)) {
         out.owner = facts->owner;
+        out.tenant = facts->tenant;
+    }
     if (!(kept & (NEED_TREE | NEED_LENGTH)))
         out.depth = facts->depth;
     if (!(kept & NEED_CATEGORY))
@@ -36,6 +42,7 @@ void facts_keep(struct bank *unit, uint32_t slot, const struct block_new *block)
                                            .duration_ns = block->duration_ns,
                                            .owner = block->owner,
                                            .depth = block->depth,
+                                           .tenant = block->tenant,
                                            .category = block->category};
 }
 

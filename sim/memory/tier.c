@@ -24,8 +24,11 @@ struct tier *tier_create(const struct tier_setup *setup) {
     tier->given = lazy_alloc(tier->slots, sizeof *tier->given);
     tier->evicted_ring = lazy_alloc(tier->slots, sizeof *tier->evicted_ring);
     tier->kin = keeps_tree(setup, tier->lift) ? lazy_alloc(tier->slots, sizeof *tier->kin) : NULL;
+    if (tier->kin || tier->needs & NEED_FACTS)
+        tier->facts = lazy_alloc(tier->slots, sizeof *tier->facts);
     index_create(&tier->index);
     struct evict_context context = {.blocks = tier->blocks,
+                                    .facts = tier->needs & NEED_FACTS ? tier->facts : NULL,
                                     .slots = tier->slots,
                                     .capacity = (uint32_t)setup->capacity_blocks,
                                     .capacity_bytes = setup->capacity_bytes,
@@ -45,6 +48,7 @@ void tier_destroy(struct tier *tier) {
     tier->policy.destroy(tier->state);
     index_destroy(&tier->index);
     lazy_free(tier->blocks, tier->slots, sizeof *tier->blocks);
+    lazy_free(tier->facts, tier->slots, sizeof *tier->facts);
     lazy_free(tier->given, tier->slots, sizeof *tier->given);
     lazy_free(tier->evicted_ring, tier->slots, sizeof *tier->evicted_ring);
     lazy_free(tier->kin, tier->slots, sizeof *tier->kin);
@@ -83,6 +87,9 @@ uint32_t tier_match(const struct tier *tier, const uint64_t *ids, uint32_t count
 }
 const struct block_info *tier_block(const struct tier *tier, uint32_t slot) {
     return &tier->blocks[slot];
+}
+const struct block_facts *tier_facts(const struct tier *tier, uint32_t slot) {
+    return &tier->facts[slot];
 }
 enum slot_state tier_state(const struct tier *tier, uint32_t slot) {
     return (enum slot_state)tier->blocks[slot].state;
@@ -133,30 +140,32 @@ static bool is_here(const struct tier *tier, uint32_t slot) {
            (tier->blocks[slot].state == SLOT_RESIDENT || tier->blocks[slot].state == SLOT_ARRIVING);
 }
 
-/* The block's own line, what the policy did not ask for left out. */
+/* The block's own entry, and its facts where somebody asks: what the policy did not ask for is left out. */
 static void describe(struct tier *tier, uint32_t slot, const struct block_new *new, uint32_t parent,
                      enum slot_state state) {
     unsigned needs = tier->needs;
     tier->blocks[slot] = (struct block_info){.id = new->id,
-                                             .owner = needs &NEED_SESSION ? new->owner : 0,
-                                             .next_use = needs &NEED_FUTURE ? new->next_use : INT64_MAX,
-                                             .duration_ns = needs &NEED_TIME ? new->duration_ns : 0,
-                                             .parent = parent,
                                              .refs = 1,
-                                             .depth = needs &(NEED_TREE | NEED_LENGTH) ? new->depth : 0,
-                                             .tokens = needs &NEED_LENGTH ? new->tokens : 1,
-                                             .tenant = new->tenant,
-                                             .group = needs &NEED_GROUP ? new->group : 0,
                                              .category = needs &NEED_CATEGORY ? new->category : 0,
                                              .priority = new->priority,
                                              .in_flight = state == SLOT_ARRIVING,
                                              .state = (uint8_t)state};
+    if (!tier->facts)
+        return;
+    tier->facts[slot] = (struct block_facts){.owner = needs & NEED_SESSION ? new->owner : 0,
+                                             .next_use = needs &NEED_FUTURE ? new->next_use : INT64_MAX,
+                                             .duration_ns = needs &NEED_TIME ? new->duration_ns : 0,
+                                             .parent = parent,
+                                             .depth = needs &(NEED_TREE | NEED_LENGTH) ? new->depth : 0,
+                                             .tokens = needs &NEED_LENGTH ? new->tokens : 1,
+                                             .tenant = needs &NEED_SESSION ? new->tenant : 0,
+                                             .group = needs &NEED_GROUP ? new->group : 0};
 }
 
 static void becomes_resident(struct tier *tier, uint32_t slot, uint32_t parent, sim_time now) {
     tier->resident++;
     if (parent != EVICT_NONE)
-        tier->blocks[parent].children++;
+        tier->facts[parent].children++;
     tier->policy.insert(tier->state, slot, now);
 }
 
@@ -218,7 +227,7 @@ void tier_landed(struct tier *tier, uint32_t slot, sim_time now) {
     tier->arriving--;
     index_set_resident(&tier->index, block->id);
     tier->idle += block->refs == 0;
-    becomes_resident(tier, slot, block->parent, now);
+    becomes_resident(tier, slot, tier->facts ? tier->facts[slot].parent : EVICT_NONE, now);
     tier_settle(tier, now);
 }
 

@@ -60,6 +60,8 @@ uint32_t tier_find(const struct tier *tier, uint64_t id);
 void tier_find_all(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots);
 enum slot_state tier_state(const struct tier *tier, uint32_t slot);
 const struct block_info *tier_block(const struct tier *tier, uint32_t slot);
+/* Only where the policy declares a need of NEED_FACTS. */
+const struct block_facts *tier_facts(const struct tier *tier, uint32_t slot);
 /* Number of leading ids that are resident; their slots go to slots[] (may be NULL). Touches nothing. */
 uint32_t tier_match(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots);
 

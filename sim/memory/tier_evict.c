@@ -12,7 +12,7 @@ void kin_adopt(struct tier *tier, uint32_t parent, uint32_t slot) {
 
 void kin_leave(struct tier *tier, uint32_t slot) {
     struct kin *kin = tier->kin, own = kin[slot];
-    uint32_t parent = tier->blocks[slot].parent;
+    uint32_t parent = tier->facts[slot].parent;
     if (parent == EVICT_NONE)
         return;
     if (own.before)
@@ -24,8 +24,8 @@ void kin_leave(struct tier *tier, uint32_t slot) {
     kin[slot].before = kin[slot].after = 0;
     if (tier->blocks[slot].state != SLOT_RESIDENT)
         return;
-    MUST(tier->blocks[parent].children > 0);
-    tier->blocks[parent].children--;
+    MUST(tier->facts[parent].children > 0);
+    tier->facts[parent].children--;
 }
 
 void kin_orphan_children(struct tier *tier, uint32_t slot) {
@@ -34,10 +34,10 @@ void kin_orphan_children(struct tier *tier, uint32_t slot) {
         uint32_t child = next - 1;
         next = kin[child].after;
         kin[child].before = kin[child].after = 0;
-        tier->blocks[child].parent = EVICT_NONE;
+        tier->facts[child].parent = EVICT_NONE;
     }
     kin[slot].child = 0;
-    tier->blocks[slot].children = 0;
+    tier->facts[slot].children = 0;
 }
 
 /* The block leaves the index and its family; the policy is told. Its slot is not free yet. */
@@ -89,11 +89,11 @@ static void evict_descendants(struct tier *tier, uint32_t slot, sim_time now) {
             at = child - 1;
         } else if (child) {
             kin_leave(tier, child - 1);
-            tier->blocks[child - 1].parent = EVICT_NONE;
+            tier->facts[child - 1].parent = EVICT_NONE;
         } else if (at == slot) {
             return;
         } else {
-            uint32_t parent = tier->blocks[at].parent;
+            uint32_t parent = tier->facts[at].parent;
             evict_one(tier, at, now);
             at = parent;
         }
@@ -105,7 +105,7 @@ bool tier_evict(struct tier *tier, sim_time now) {
     if (slot == EVICT_NONE)
         return false;
     MUST(slot < tier->slots);
-    MUST(tier->lift != LIFT_LEAF || tier->blocks[slot].children == 0);
+    MUST(tier->lift != LIFT_LEAF || tier->facts[slot].children == 0);
     if (tier->lift == LIFT_CASCADE)
         evict_descendants(tier, slot, now);
     evict_one(tier, slot, now);
@@ -162,12 +162,12 @@ static void audit_family(const struct tier *tier, uint32_t slot) {
     uint32_t resident = 0, before = 0;
     for (uint32_t child = tier->kin[slot].child; child; child = tier->kin[child - 1].after) {
         const struct block_info *block = &tier->blocks[child - 1];
-        MUST(block->parent == slot && tier->kin[child - 1].before == before);
+        MUST(tier->facts[child - 1].parent == slot && tier->kin[child - 1].before == before);
         MUST(block->state == SLOT_RESIDENT || block->state == SLOT_ARRIVING);
         resident += block->state == SLOT_RESIDENT;
         before = child;
     }
-    MUST(resident == tier->blocks[slot].children);
+    MUST(resident == tier->facts[slot].children);
 }
 
 void tier_audit(const struct tier *tier) {

@@ -15,7 +15,8 @@ struct tier {
     struct evict_policy policy; /* a copy: its hooks are what is called most */
     void *state;                /* the policy's */
     struct block_info *blocks;
-    struct kin *kin; /* NULL: no tree is kept */
+    struct block_facts *facts; /* NULL: nobody asks */
+    struct kin *kin;           /* NULL: no tree is kept */
     struct block_index index;
     uint32_t slots; /* capacity and slack */
     /* Free slots, in the order in which they will be used: those given up, last first; those never used; those evicted.

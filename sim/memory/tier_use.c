@@ -10,7 +10,7 @@ static inline void prefetch_block(const struct tier *tier, uint32_t slot) {
 
 void tier_touch(struct tier *tier, uint32_t slot, int64_t next_use, sim_time now) {
     if (tier->needs & NEED_FUTURE)
-        tier->blocks[slot].next_use = next_use;
+        tier->facts[slot].next_use = next_use;
     tier->policy.touch(tier->state, slot, now);
     tier_settle(tier, now);
 }
@@ -69,10 +69,12 @@ void tier_release_all(struct tier *tier, const uint32_t *slots, uint32_t count, 
     tier_settle(tier, now);
 }
 
-static void ask_again(struct tier *tier, struct block_info *block, const struct block_use *use) {
-    block->owner = tier->needs & NEED_SESSION ? use->owner : 0;
-    block->duration_ns = tier->needs & NEED_TIME ? use->duration_ns : 0;
-    block->priority = use->priority;
+static void ask_again(struct tier *tier, uint32_t slot, const struct block_use *use) {
+    tier->blocks[slot].priority = use->priority;
+    if (tier->needs & NEED_SESSION)
+        tier->facts[slot].owner = use->owner;
+    if (tier->needs & NEED_TIME)
+        tier->facts[slot].duration_ns = use->duration_ns;
 }
 
 void tier_use_all(struct tier *tier, const uint32_t *slots, uint32_t count, const struct block_use *use,
@@ -83,11 +85,10 @@ void tier_use_all(struct tier *tier, const uint32_t *slots, uint32_t count, cons
         if (slots[i] == SLOT_NONE)
             continue;
         hold(tier, slots[i], now);
-        struct block_info *block = &tier->blocks[slots[i]];
         if (tier->needs & NEED_FUTURE)
-            block->next_use = next_use ? next_use[i] : INT64_MAX;
+            tier->facts[slots[i]].next_use = next_use ? next_use[i] : INT64_MAX;
         if (use)
-            ask_again(tier, block, use);
+            ask_again(tier, slots[i], use);
         tier->policy.touch(tier->state, slots[i], now);
     }
     tier_settle(tier, now);
