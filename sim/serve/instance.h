@@ -1,10 +1,10 @@
 /* An instance: one engine on tp GPUs, batching requests step by step as vLLM v1 does.
  *
  * At a step boundary (instance.c) the run that ended is booked, what has landed or arrived is seen, and the next run is
- * composed (schedule.c): first the running requests, decodes one token each and prompts in chunks, preempting the last
- * when the KV cache is full; then waiting requests in order while budget, places and blocks last. The run goes on with
- * the same composition until its own first completion (run.h); whatever touches the instance earlier cuts it at the
- * next boundary.
+ * composed (schedule.c; preempt.c, admit.c, launch.c): first the running requests, decodes one token each and prompts
+ * in chunks, preempting the last when the KV cache is full; then waiting requests in order while budget, places and
+ * blocks last. The run goes on with the same composition until its own first completion (run.h); whatever touches the
+ * instance earlier cuts it at the next boundary.
  *
  * Nothing is kept per token. All decodes advance together, so one counter of decode steps stands for all of them: a
  * sequence's end is a value of that counter (a heap), and where it crosses into a new block is its phase, (computed -
@@ -85,7 +85,7 @@ void instance_swapped(struct instance *instance, uint32_t request, sim_time now)
 /* Everything must be over. */
 void instance_finish(struct instance *instance, sim_time now);
 
-/* Between instance.c and schedule.c. */
+/* Between instance.c and those that compose. */
 void instance_schedule(struct instance *instance, sim_time now);
 void decode_enter(struct instance *instance, uint32_t id, sim_time now);
 /* Takes a request out of decode: its computed and generated are brought up to date and its blocks are its own again. */
