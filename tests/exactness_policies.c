@@ -26,7 +26,8 @@ struct store {
 };
 static void *store_create(const struct evict_context *context) {
     struct store *store = calloc(1, sizeof *store);
-    *store = (struct store){.blocks = context->blocks, .facts = context->facts, .slots = context->slots, .capacity = context->capacity};
+    *store = (struct store){
+        .blocks = context->blocks, .facts = context->facts, .slots = context->slots, .capacity = context->capacity};
     slot_heap_create(&store->leases, context->slots);
     return store;
 }

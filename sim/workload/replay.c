@@ -190,8 +190,8 @@ int workload_foresee(struct workload *workload, uint32_t block_tokens, struct er
     for (uint32_t i = trace->count; i-- > 0;) {
         struct request_spec spec;
         describe(workload, i, 0, 0, &spec);
-        uint32_t count =
-            chain_expand(&spec.chain, block_tokens, spec.prompt_tokens, 0, ids, trace->longest_tokens / block_tokens + 1);
+        uint32_t count = chain_expand(&spec.chain, block_tokens, spec.prompt_tokens, 0, ids,
+                                      trace->longest_tokens / block_tokens + 1);
         for (uint32_t b = 0; b < trace->requests[i].prompt_tokens / block_tokens + 1; b++)
             next_use[workload->next_use_first[i] + b] = INT64_MAX;
         for (uint32_t b = 0; b < count; b++) {
