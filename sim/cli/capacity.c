@@ -4,12 +4,19 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const double search_range = 64, search_resolution = 1.02;
+static const double search_range = 64, search_resolution = 1.02, search_beyond = 1.03;
+enum { SEARCH_BEYOND = 2, SEARCH_LONG = 32 };
 
-/* Where the search stands: the highest load known to hold, the lowest above it known not to. */
+/* What the search has seen. Percentiles of a run of finite length waver, so a load may break that has one above it
+ * which holds: what counts is the highest that holds. */
 struct search {
     const struct variant *variant;
-    double base, low, high; /* low 0, high HUGE_VAL: not known */
+    double base;
+    struct seen {
+        double load;
+        bool holds;
+    } seen[PROBES_MAX + 1];
+    size_t count;
 };
 
 /* Loads are sessions where the workload keeps a population, so a load between two whole numbers of them is the lower.
@@ -22,30 +29,61 @@ static double whole_load(const struct variant *v, double load) {
     return (whole < 1 ? 1 : whole) / sessions;
 }
 
+/* The highest load that holds (0: none does) and the lowest above it that breaks (HUGE_VAL: none does). */
+static void search_bounds(const struct search *s, double *low, double *high) {
+    *low = 0;
+    *high = HUGE_VAL;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->seen[i].holds && s->seen[i].load > *low)
+            *low = s->seen[i].load;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->seen[i].load > *low && s->seen[i].load < *high)
+            *high = s->seen[i].load;
+}
+
+static bool search_knows(const struct search *s, double load) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->seen[i].load == load)
+            return true;
+    return false;
+}
+
+/* The two are as near as they can be: whether a somewhat higher load than the one that broke holds after all. */
+static double search_further(const struct search *s, double high) {
+    for (int i = 0; i < SEARCH_BEYOND && s->count < SEARCH_LONG; i++) {
+        double next = whole_load(s->variant, high * search_beyond);
+        if (next <= high) /* few sessions: one more */
+            next = whole_load(s->variant, high + 1 / fmax(variant_sessions(s->variant, 1), 1));
+        high = next;
+        if (!search_knows(s, high))
+            return high <= s->base * search_range ? high : 0;
+    }
+    return 0;
+}
+
 /* The load to try next; 0: it is found, or there is none. */
 static double search_next(const struct search *s) {
-    if (s->low == 0 && s->high == HUGE_VAL)
+    double low, high, next;
+    search_bounds(s, &low, &high);
+    if (s->count == 0)
         return s->base;
-    double next;
-    if (s->high == HUGE_VAL) {
-        next = whole_load(s->variant, s->low * 2);
+    if (high == HUGE_VAL) {
+        next = whole_load(s->variant, low * 2);
         return next <= s->base * search_range ? next : 0;
     }
-    if (s->low == 0) {
-        next = whole_load(s->variant, s->high / 2);
-        return next < s->high && next >= s->base / search_range ? next : 0;
+    if (low == 0) {
+        next = whole_load(s->variant, high / 2);
+        return next < high && next >= s->base / search_range ? next : 0;
     }
-    if (s->high / s->low <= search_resolution)
-        return 0;
-    next = whole_load(s->variant, sqrt(s->low * s->high));
-    return next > s->low && next < s->high ? next : 0;
+    next = whole_load(s->variant, sqrt(low * high));
+    if (high / low <= search_resolution || next <= low || next >= high)
+        return search_further(s, high);
+    return next;
 }
 
 static struct search search_after(struct search s, double load, bool holds) {
-    if (holds)
-        s.low = load;
-    else
-        s.high = load;
+    MUST(s.count <= PROBES_MAX);
+    s.seen[s.count++] = (struct seen){load, holds};
     return s;
 }
 
@@ -125,15 +163,17 @@ static int simulate_ahead(const struct reach *reach, const struct search *search
 }
 
 static int find_best(const struct reach *reach, struct verdict *verdict) {
-    struct search search = {.variant = reach->variant, .base = verdict->base->load, .high = HUGE_VAL};
+    struct search search = {.variant = reach->variant, .base = verdict->base->load};
+    double low, high;
     search = search_after(search, verdict->base->load, verdict->base->holds);
     for (double load; (load = search_next(&search)) > 0;) {
         if (!known(verdict, load) && simulate_ahead(reach, &search, verdict) != 0)
             return -1;
         search = search_after(search, load, known(verdict, load)->holds);
     }
-    verdict->best = search.low > 0 ? known(verdict, search.low) : NULL;
-    verdict->above = search.high < HUGE_VAL ? known(verdict, search.high) : NULL;
+    search_bounds(&search, &low, &high);
+    verdict->best = low > 0 ? known(verdict, low) : NULL;
+    verdict->above = high < HUGE_VAL ? known(verdict, high) : NULL;
     return 0;
 }
 

@@ -15,7 +15,7 @@ struct outcome {
     bool holds; /* it keeps the SLO */
 };
 
-enum { PROBES_MAX = 64 }; /* a search takes 13 at most, and two more for each where threads try ahead */
+enum { PROBES_MAX = 128 }; /* a search takes 40 at most, and two more for each where threads try ahead */
 /* What a variant came to. */
 struct verdict {
     bool failed;
@@ -41,7 +41,9 @@ struct reach {
 
 /* Simulates the variant at the scenario's load and, with an SLO and `search`, looks for the highest load between 1/64
  * and 64 times it that keeps it: by doubling or halving until one load keeps it and one does not, then by bisection (of
- * the logarithm) to 2 %, or to whole sessions. The answer does not depend on `threads`. */
+ * the logarithm) to 2 %, or to whole sessions. Percentiles of a finite run waver by a few percent of load, so loads 3 %
+ * and 6 % above the first that breaks it are tried too: where one keeps it, the search goes on from there. The answer
+ * does not depend on `threads`. */
 void verdict_reach(const struct reach *reach, struct verdict *verdict);
 void verdict_free(struct verdict *verdict);
 /* The outcome that the figures of cost are of: the best, or the one at the scenario's load. */
