@@ -15,7 +15,7 @@ static void source_bar(const struct variant *v, const struct metrics *m, char ba
     size_t count = v->options.tiers.count;
     double shares[RECORD_TIERS_MAX + 2], total = 0, seen = 0;
     char marks[RECORD_TIERS_MAX + 2];
-    uint64_t again = metrics_again_tokens(m);
+    uint64_t again = report_again_tokens(v, m);
     for (size_t t = 0; t < count; t++) {
         shares[t] = (double)m->hit_tokens[t];
         marks[t] = (char)(tiers[t].name[0] - ('a' <= tiers[t].name[0] && tiers[t].name[0] <= 'z' ? 'a' - 'A' : 0));
@@ -85,7 +85,7 @@ static void variant_row(struct table *table, const struct variant *v, const stru
     source_bar(v, m, bar);
     table_cell(table, "%s", bar);
     table_cell(table, "%.1f%%",
-               m->prompt_tokens ? 100.0 * (double)metrics_again_tokens(m) / (double)m->prompt_tokens : 0);
+               m->prompt_tokens ? 100.0 * (double)report_again_tokens(v, m) / (double)m->prompt_tokens : 0);
     table_cell(table, "%s", verdict_binds(v, verdict, o, binds, sizeof binds));
     table_cell(table, "%.3f", o->cost.usd_per_million_tokens);
     table_cell(table, "%.3g", o->cost.joules_per_output_token);

@@ -16,6 +16,9 @@ size_t report_cheapest(const struct scenario *scenario, const struct verdict *ve
 void report_story(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest);
 void report_wide(const struct scenario *scenario, const struct verdict *verdicts);
 
+/* Prompt tokens that were computed although they had been before: what the table calls `again`. */
+uint64_t report_again_tokens(const struct variant *variant, const struct metrics *metrics);
+
 /* What would flip the answer: lines of `out`, in order of interest. */
 void report_flips(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest, FILE *out);
 
