@@ -31,4 +31,10 @@ struct database_table_info {
 };
 extern const struct database_table_info database_tables[TABLE_COUNT];
 
+/* Questions that the page answers with SQL; ended by one without. */
+struct database_query {
+    const char *asks, *sql;
+};
+extern const struct database_query database_queries[];
+
 #endif
