@@ -195,6 +195,8 @@ static void tell_links(const struct variant *v, const struct outcome *outcome, F
     }
     if (any)
         fputc('\n', out);
+    if (strcmp(v->gpu->name, v->node.gpu) != 0)
+        fprintf(out, "  - a what-if: %s in node %s, which is made for %s\n", v->gpu->name, v->node.name, v->node.gpu);
 }
 
 static void tell_seed(const struct variant *v, const struct metrics *m, FILE *out) {
