@@ -108,6 +108,8 @@ static void stories(void **state) {
          "% less load on '", "rows are at the highest load that keeps the SLO; GPUs: for load 1.\n");
     SAYS(SMOKE("--set", "slo.ttft_p99=1 us"), "\n hbm        none    - ",
          "\nnone: no load keeps the SLO; that row is at the scenario's load.\n");
+    SAYS(SMOKE("--set", "slo.ttft_p99=1 us", "--no-search"), "\nrequests: a node's, a second.\n",
+         "leave out --no-search");
     SAYS(SMOKE("--wide"), "\nssd: load 1, ", "  time of requests: ", "\n  tier ", "\n  link ");
 }
 

@@ -206,7 +206,8 @@ static int reach_all(const struct reach *reach, struct verdict *verdict) {
         return -1;
     }
     verdict->base = verdict->probes[verdict->probe_count++] = base.outcome;
-    if (!reach->search || !v->options.has_slo)
+    verdict->searched = reach->search && v->options.has_slo;
+    if (!verdict->searched)
         return 0;
     return find_best(reach, verdict) != 0 || record_best(reach, verdict) != 0 ? -1 : 0;
 }
@@ -229,8 +230,8 @@ const struct outcome *verdict_priced(const struct verdict *verdict) {
     return verdict->best ? verdict->best : verdict->base;
 }
 
-bool verdict_misses(const struct variant *v, const struct verdict *verdict) {
-    return v->options.has_slo && !verdict->failed && !verdict->best && !verdict->base->holds;
+bool verdict_misses(const struct verdict *verdict) {
+    return verdict->searched && !verdict->failed && !verdict->best;
 }
 
 void verdict_free(struct verdict *verdict) {

@@ -19,6 +19,7 @@ enum { PROBES_MAX = 128 }; /* a search takes 40 at most, and two more for each w
 /* What a variant came to. */
 struct verdict {
     bool failed;
+    bool searched; /* for the highest load: there is an SLO, and the search was asked for */
     struct error error;
     struct outcome *base;  /* at the scenario's load */
     struct outcome *best;  /* at the highest load that keeps the SLO; NULL: no SLO, no search, or no load keeps it */
@@ -48,8 +49,8 @@ void verdict_reach(const struct reach *reach, struct verdict *verdict);
 void verdict_free(struct verdict *verdict);
 /* The outcome that the figures of cost are of: the best, or the one at the scenario's load. */
 const struct outcome *verdict_priced(const struct verdict *verdict);
-/* An SLO was asked for and no load keeps it. */
-bool verdict_misses(const struct variant *variant, const struct verdict *verdict);
+/* No load keeps the SLO, and it was searched for. */
+bool verdict_misses(const struct verdict *verdict);
 
 /* What keeps a variant from carrying more, in words: a link's name, "HBM capacity" (or another tier's: contexts are
  * computed again), "prefill compute", "HBM bandwidth", or "the clients" when nothing does. */

@@ -39,7 +39,7 @@ static void source_bar(const struct variant *v, const struct metrics *m, char ba
 size_t report_cheapest(const struct scenario *scenario, const struct verdict *verdicts, size_t but) {
     size_t found = scenario->count;
     for (size_t i = 0; i < scenario->count; i++) {
-        if (i == but || verdicts[i].failed || verdict_misses(&scenario->variants[i], &verdicts[i]))
+        if (i == but || verdicts[i].failed || verdict_misses(&verdicts[i]))
             continue;
         double usd = verdict_priced(&verdicts[i])->cost.usd_per_million_tokens;
         if (usd > 0 &&
@@ -53,7 +53,7 @@ size_t report_cheapest(const struct scenario *scenario, const struct verdict *ve
 static void size_cells(struct table *table, const struct variant *v, const struct verdict *verdict) {
     const struct outcome *o = verdict_priced(verdict);
     double nodes = (double)v->options.nodes, sessions = variant_sessions(v, o->load), needed = nodes;
-    if (verdict_misses(v, verdict)) {
+    if (verdict_misses(verdict)) {
         table_cell(table, "none");
         table_cell(table, "-");
         return;
@@ -113,12 +113,12 @@ static void print_legend(const struct scenario *scenario) {
 }
 
 /* At what load the rows are. */
-static void print_at(const struct variant *v) {
+static void print_at(const struct variant *v, bool searched) {
     double sessions = variant_sessions(v, v->options.load);
     fputs(sessions > 0 ? "agents: a node's" : "requests: a node's, a second", stdout);
-    if (v->options.has_slo && sessions > 0)
+    if (searched && sessions > 0)
         printf("; rows are at the highest load that keeps the SLO; GPUs: for %.0f agents.\n", sessions);
-    else if (v->options.has_slo)
+    else if (searched)
         printf("; rows are at the highest load that keeps the SLO; GPUs: for load %.4g.\n", v->options.load);
     else
         puts(".");
@@ -168,9 +168,12 @@ static void print_variants(const struct scenario *scenario, const struct verdict
     if (scenario->count > 1 && cheapest < scenario->count)
         puts("* the cheapest. $/Mtok: of prompt (hits included) and output tokens; J/tok: of output tokens.");
     print_legend(scenario);
-    print_at(first);
+    bool searched = false;
     for (size_t i = 0; i < scenario->count; i++)
-        if (verdict_misses(&scenario->variants[i], &verdicts[i])) {
+        searched |= verdicts[i].searched;
+    print_at(first, searched);
+    for (size_t i = 0; i < scenario->count; i++)
+        if (verdict_misses(&verdicts[i])) {
             puts("none: no load keeps the SLO; that row is at the scenario's load.");
             break;
         }

@@ -108,10 +108,12 @@ void report_flips(const struct scenario *scenario, const struct verdict *verdict
     size_t next = report_cheapest(scenario, verdicts, cheapest);
     if (cheapest == scenario->count || next == scenario->count)
         return;
-    if (!scenario->variants[cheapest].options.has_slo) {
-        fputs("All variants carry the same load, so the price says nothing of how much more each could: give an `slo:` "
-              "to compare them at the highest load that keeps it.\n",
-              out);
+    if (!verdicts[cheapest].searched) {
+        fprintf(
+            out,
+            "All variants carry the same load, so the price says nothing of how much more each could: %s to compare "
+            "them at the highest load that keeps it.\n",
+            scenario->variants[cheapest].options.has_slo ? "leave out --no-search" : "give an `slo:`");
         return;
     }
     const struct outcome *best = verdict_priced(&verdicts[cheapest]), *other = verdict_priced(&verdicts[next]);
