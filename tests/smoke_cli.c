@@ -109,7 +109,7 @@ static void stories(void **state) {
     SAYS(SMOKE("--set", "slo.ttft_p99=1 us"), "\n hbm        none    - ",
          "\nnone: no load keeps the SLO; that row is at the scenario's load.\n");
     SAYS(SMOKE("--set", "slo.ttft_p99=1 us", "--no-search"), "\nrequests: a node's, a second.\n",
-         "leave out --no-search");
+         "more each could: leave out\n    --no-search to");
     SAYS(SMOKE("--wide"), "\nssd: load 1, ", "  time of requests: ", "\n  tier ", "\n  link ");
 }
 
