@@ -139,6 +139,7 @@ static void files(void **state) {
     refused_as(RUN_VERB(run, folder, "nowhere.yaml"),
                "cannot read 'nowhere.yaml': No such file or directory\n"
                "  hint: check the path; relative ones count from the working directory\n");
+    refused_as(RUN_VERB(run, folder, "smok"), "no 'smok' in configs/scenarios\n  hint: did you mean 'smoke'?\n");
     put_edited(scenario, "name: base", "include: nowhere.yaml");
     refused_as(RUN_VERB(run, folder, "s.yaml"),
                "s.yaml:1:10: cannot read 'nowhere.yaml': No such file or directory\n"
@@ -148,6 +149,9 @@ static void files(void **state) {
     refused_as(RUN_VERB(run, folder, "a.yaml"),
                "b.yaml:2:10: 'a.yaml' includes itself, directly or through another file\n"
                "  hint: break the cycle\n");
+    struct said said = RUN_VERB(run, folder, "smoke", "--json"); /* a name, from anywhere */
+    assert_int_equal(said.code, EXIT_FINE);
+    said_free(&said);
     put_file(folder, "s.yaml", scenario);
     refused_as(RUN_VERB(run, folder, "s.yaml", "--db", "nowhere/a.db"),
                "cannot write results to 'nowhere/a.db': unable to open database file\n"

@@ -139,6 +139,34 @@ static void limits(void **state) {
         }
 }
 
+/* Why the late are late. The limit is 100 ms; a session of 500 tokens comes back with 1000, and nothing was kept: half
+ * of its prefill was for what was known. */
+static void late(void **state) {
+    (void)state;
+    const struct slo_options slo = {.ttft_p99_s = 0.1};
+    struct metrics m;
+    metrics_create(&m, &slo, 0, NULL);
+    take(&m, request(1, 0, 50 * ms, 400, 0, 100)); /* in time */
+    struct request_record r = request(1, 10 * s, 150 * ms, 1000, 0, 2);
+    r.cause_ns[CAUSE_QUEUE] = 30 * ms;
+    r.cause_ns[CAUSE_PREFILL] = 120 * ms; /* without the lost half 90 ms */
+    take(&m, r);
+    assert_int_equal(m.late.requests, 1);
+    assert_int_equal(m.late.even_without_lost, 0);
+    assert_int_equal(m.late.even_without_load, 1);
+    assert_true(m.late.lost_ns == 60e6 && m.late.queue_ns == 30e6 && m.late.prefill_ns == 120e6);
+    r = request(2, 20 * s, 150 * ms, 1000, 512, 2); /* new, and what it shares with others came late */
+    r.cause_ns[CAUSE_PREFILL] = 80 * ms;
+    r.cause_ns[CAUSE_LOAD] = r.load_tier_ns[1] = 70 * ms;
+    take(&m, r);
+    assert_int_equal(m.late.requests, 2);
+    assert_int_equal(m.late.even_without_lost, 1);
+    assert_int_equal(m.late.even_without_load, 1);
+    assert_true(m.late.load_ns[1] == 70e6);
+    assert_true(metrics_ttft_share(&m) == 0.99);
+    metrics_destroy(&m);
+}
+
 static char *text_of(void (*write)(FILE *out)) {
     char *text = NULL;
     size_t size;
@@ -214,6 +242,7 @@ static void lines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(percentiles), cmocka_unit_test(windows),
                                        cmocka_unit_test(lost_tokens), cmocka_unit_test(limits),
-                                       cmocka_unit_test(json),        cmocka_unit_test(lines)};
+                                       cmocka_unit_test(json),        cmocka_unit_test(lines),
+                                       cmocka_unit_test(late)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,17 +40,33 @@ static const char *name_capacity(const struct variant *v, char *buffer, size_t s
     return buffer;
 }
 
+/* Whether the lowest tier had to let anything go: otherwise what is lost is lost on its way there. */
+static bool is_full(const struct variant *v, const struct metrics *m) {
+    for (uint32_t i = 0; i < m->tier_count; i++)
+        if (m->tiers[i].record.tier + 1 == v->options.tiers.count && m->tiers[i].record.evicted_blocks > 0)
+            return true;
+    return false;
+}
+
 /* Products of prompts keep the tensor cores busy, decoding keeps the memory busy. */
 static const char *name_gpu(const struct variant *v, const struct outcome *outcome) {
     struct gpu_shares gpu = variant_gpu_shares(v, &outcome->metrics, &outcome->result);
     return gpu.flops > gpu.bandwidth ? "prefill compute" : "HBM bandwidth";
 }
 
-/* By where the late requests of the nearest load that breaks the SLO spent their time until the first token. What they
- * waited for in the queue is others' work, of the same kinds as everybody's. */
+/* By why the requests of the nearest load that breaks the SLO are late: what was lost or loaded binds where the SLO
+ * would be kept without it; otherwise what takes most of their time. What they waited for in the queue is others' work,
+ * of the same kinds as everybody's. */
 static const char *name_late(const struct variant *v, const struct outcome *broken, char *buffer, size_t size) {
     const struct metrics *m = &broken->metrics;
     const struct metrics_late *late = &m->late;
+    double allowed = (1 - metrics_ttft_share(m)) * (double)m->measured;
+    const struct metrics_link *link = saturated_link(broken, 0);
+    bool full = is_full(v, m);
+    if (full && (double)late->even_without_lost <= allowed)
+        return name_capacity(v, buffer, size);
+    if ((double)late->even_without_load <= allowed && link)
+        return name_link(link, buffer, size);
     double lost_share = m->computed_tokens ? (double)m->lost_tokens / (double)m->computed_tokens : 0;
     if (lost_share > 1)
         lost_share = 1;
@@ -58,12 +74,9 @@ static const char *name_late(const struct variant *v, const struct outcome *brok
     double fresh = late->prefill_ns - late->lost_ns + late->queue_ns * (1 - lost_share), load = 0;
     for (int t = 1; t < RECORD_TIERS_MAX; t++)
         load += late->load_ns[t];
-    if (load >= lost && load >= fresh) {
-        const struct metrics_link *link = saturated_link(broken, 0);
-        if (link)
-            return name_link(link, buffer, size);
-    }
-    return lost > fresh ? name_capacity(v, buffer, size) : "prefill compute";
+    if (load >= lost && load >= fresh && link)
+        return name_link(link, buffer, size);
+    return full && lost > fresh ? name_capacity(v, buffer, size) : "prefill compute";
 }
 
 const char *verdict_binds(const struct variant *v, const struct verdict *verdict, const struct outcome *outcome,
@@ -85,5 +98,6 @@ const char *verdict_binds(const struct variant *v, const struct verdict *verdict
         all_ns += m->cause_ns[c];
     if (m->cause_ns[CAUSE_QUEUE] + m->cause_ns[CAUSE_PREEMPT] < 0.05 * all_ns)
         return "the clients";
-    return 2 * m->lost_tokens > m->computed_tokens ? name_capacity(v, buffer, size) : name_gpu(v, outcome);
+    return is_full(v, m) && 2 * m->lost_tokens > m->computed_tokens ? name_capacity(v, buffer, size)
+                                                                    : name_gpu(v, outcome);
 }

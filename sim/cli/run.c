@@ -173,8 +173,14 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
 
 int verb_run(int argc, char **argv) {
     static const struct argp argp = {
-        run_options, run_parse, "SCENARIO.yaml", "Simulates a what-if: how fast a fleet answers and what it costs.", 0,
-        0,           0};
+        run_options,
+        run_parse,
+        "SCENARIO.yaml",
+        "Simulates a what-if: how fast a fleet answers and what it costs. SCENARIO.yaml is a file, or a name "
+        "of `tiersim list scenarios`.",
+        0,
+        0,
+        0};
     struct run_arguments a = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     struct scenario scenario;

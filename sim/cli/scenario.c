@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/cli/catalogue.h"
 #include "sim/cli/policy.h"
@@ -267,11 +268,21 @@ static int load_variants(struct scenario *scenario, const struct node *root, str
     return -1;
 }
 
+/* A scenario is a file; a word that is none names an entry of configs/scenarios. */
+static int find_scenario(const char *given, struct arena *arena, const char **path, struct error *err) {
+    *path = given;
+    if (strchr(given, '/') || strstr(given, ".yaml") || access(given, F_OK) == 0)
+        return 0;
+    return catalogue_find("scenarios", given, (struct place){0}, arena, path, err);
+}
+
 int scenario_load(const char *path, const char *const *sets, size_t set_count, const int64_t *seed,
                   struct scenario *out, struct error *err) {
     *out = (struct scenario){.arena = arena_create(), .path = path};
     struct node *root = NULL;
-    int failed = node_read_file(path, out->arena, &root, err);
+    int failed = find_scenario(path, out->arena, &out->path, err);
+    if (!failed)
+        failed = node_read_file(out->path, out->arena, &root, err);
     if (!failed && root->kind != NODE_MAPPING)
         failed = error_at(err, root->at, "a scenario is a mapping\n  hint: it begins with name: and model:");
     if (!failed)

@@ -95,9 +95,9 @@ struct scenario {
     size_t trace_count;
 };
 
-/* Reads the file, applies the --set assignments, and loads every variant. Whatever is written wrongly, in any variant,
- * is an error. A variant that is written well and cannot be, as when its model does not fit its GPUs, is marked failed;
- * it is an error where no variant is left. */
+/* Reads the file (or the entry of configs/scenarios), applies the --set assignments, and loads every variant. Whatever
+ * is written wrongly, in any variant, is an error. A variant that is written well and cannot be, as when its model does
+ * not fit its GPUs, is marked failed; it is an error where no variant is left. */
 int scenario_load(const char *path, const char *const *sets, size_t set_count, const int64_t *seed,
                   struct scenario *out, struct error *err);
 void scenario_free(struct scenario *scenario);

@@ -92,15 +92,24 @@ static void add_to_window(struct metrics *metrics, const struct request_record *
     histogram_add(metrics->window_ttft, record->first_token_ns - record->arrival_ns);
 }
 
-static void add_late(struct metrics_late *late, const struct request_record *record, uint64_t lost) {
+static void add_late(struct metrics *metrics, const struct request_record *record, uint64_t lost) {
+    struct metrics_late *late = &metrics->late;
     double computed = (double)record->computed_tokens, prefill = (double)record->cause_ns[CAUSE_PREFILL];
-    double again = computed > 0 ? (double)lost / computed : 0;
+    double again = computed > 0 ? fmin((double)lost / computed, 1) : 0, load_ns = 0;
+    /* Of the work that the others ahead in the queue do, so much is for what was known. */
+    double others = metrics->computed_tokens ? (double)metrics->lost_tokens / (double)metrics->computed_tokens : 0;
+    double ttft_ns = (double)(record->first_token_ns - record->arrival_ns), limit_ns = ttft_limit_s(metrics->slo) * 1e9;
     late->requests++;
     late->queue_ns += (double)record->cause_ns[CAUSE_QUEUE];
     late->prefill_ns += prefill;
-    late->lost_ns += prefill * (again < 1 ? again : 1);
-    for (int t = 0; t < RECORD_TIERS_MAX; t++)
+    late->lost_ns += prefill * again;
+    for (int t = 0; t < RECORD_TIERS_MAX; t++) {
         late->load_ns[t] += (double)record->load_tier_ns[t];
+        load_ns += (double)record->load_tier_ns[t];
+    }
+    double lost_ns = prefill * again + (double)record->cause_ns[CAUSE_QUEUE] * fmin(others, 1);
+    late->even_without_lost += ttft_ns - lost_ns > limit_ns;
+    late->even_without_load += ttft_ns - load_ns > limit_ns;
 }
 
 static void add_times(struct metrics *metrics, const struct request_record *record, uint64_t lost) {
@@ -117,7 +126,7 @@ static void add_times(struct metrics *metrics, const struct request_record *reco
         return;
     metrics->good += is_good(metrics->slo, ttft_ns, tpot_ns, e2e_ns);
     if (!keeps(ttft_limit_s(metrics->slo), ttft_ns))
-        add_late(&metrics->late, record, lost);
+        add_late(metrics, record, lost);
 }
 
 static void measure(struct metrics *metrics, const struct request_record *record, uint64_t lost) {
@@ -314,6 +323,13 @@ bool metrics_hold_slo(const struct metrics *metrics) {
 double metrics_attainment(const struct metrics *metrics) {
     uint64_t all = metrics->measured + metrics->rejected_measured;
     return all ? (double)metrics->good / (double)all : 0;
+}
+
+double metrics_ttft_share(const struct metrics *metrics) {
+    const struct slo_options *slo = metrics->slo;
+    if (!slo)
+        return 0;
+    return slo->ttft_p99_s > 0 ? 0.99 : slo->ttft_p90_s > 0 ? 0.9 : slo->ttft_p50_s > 0 ? 0.5 : 0;
 }
 
 double metrics_percentile_s(const struct histogram *histogram, double share) {

@@ -37,9 +37,10 @@ struct metrics_tier {
     struct tier_record record; /* name: NULL */
 };
 
-/* The measured requests that broke the TTFT limit: where their time to first token went. */
+/* The measured requests that broke the TTFT limit: where their time to first token went, and how many would have broken
+ * it even so: without computing what was known (their own, and that share of the queue), or without loads. */
 struct metrics_late {
-    uint64_t requests;
+    uint64_t requests, even_without_lost, even_without_load;
     double queue_ns, prefill_ns, lost_ns, load_ns[RECORD_TIERS_MAX]; /* lost: of prefill, for text that was known */
 };
 
@@ -86,6 +87,8 @@ double metrics_attainment(const struct metrics *metrics);
 /* The limit that stands nearest or is broken most: value over limit, and which (0 ttft, 1 tpot, 2 e2e). 0 without one.
  */
 double metrics_tightest(const struct metrics *metrics, int *which);
+/* The share of requests that must keep the TTFT limit: its highest percentile; 0: there is none. */
+double metrics_ttft_share(const struct metrics *metrics);
 /* A percentile in s; 0 of nothing. */
 double metrics_percentile_s(const struct histogram *histogram, double share);
 /* The 90 % interval of a percentile by order statistics: the ranks share x n +- 1.645 sqrt(n share (1 - share)). */
