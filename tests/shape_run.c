@@ -277,6 +277,36 @@ static void transfer_fields(void **state) {
     }
 }
 
+static bool add_fit(void *self, struct json_value op) {
+    struct sums *sums = self;
+    char name[256];
+    (void)text(op, "name", name);
+    assert_true(count(op, "rows") > 0 && number(op, "median_error") <= number(op, "p90_error"));
+    assert_true(number(op, "p90_error") <= number(op, "worst_error"));
+    sums->a++;
+    return true;
+}
+static void fit_fields(void **state) {
+    (void)state;
+    const char *given = getenv("TIERSIM_MEASURED"), *measured = given && *given ? given : "../shared/measured";
+    char profile[] = "/tmp/tiersim-fit-XXXXXX";
+    struct sums ops = {0};
+    if (access(measured, R_OK) != 0) {
+        print_message("no timings in %s: skipped\n", measured);
+        skip();
+    }
+    int file = mkstemp(profile);
+    assert_true(file >= 0);
+    close(file);
+    struct said said = RUN_VERB(fit, NULL, measured, "-o", profile, "--json");
+    assert_true(json_each(at(parsed(&said), "ops"), add_fit, &ops) && ops.a >= 4);
+    said_free(&said);
+    said = RUN_VERB(step, NULL, "-m", "llama-3.1-8b", "-g", "h100-sxm", "-b", "1", "-c", "1000", "--profile", profile);
+    assert_int_equal(said.code, EXIT_FINE); /* what it wrote is a profile */
+    said_free(&said);
+    assert_int_equal(unlink(profile), 0);
+}
+
 /* The names that the contract fixes, in the catalogue that holds them. */
 static void listed(const char *what, const char *const *names, size_t names_count) {
     struct said said = RUN_VERB(list, NULL, what, "--json");
@@ -309,6 +339,7 @@ static void lists(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(run_fields), cmocka_unit_test(step_fields),
-                                       cmocka_unit_test(transfer_fields), cmocka_unit_test(lists)};
+                                       cmocka_unit_test(transfer_fields), cmocka_unit_test(fit_fields),
+                                       cmocka_unit_test(lists)};
     return cmocka_run_group_tests(tests, begin, finish);
 }

@@ -5,16 +5,20 @@
 #include "sim/cli/args.h"
 #include "sim/cli/catalogue.h"
 #include "sim/cli/verbs.h"
+#include "sim/output/json.h"
 #include "validate/fit.h"
 
 struct arguments {
     const char *directory, *output, *report, *gpu;
+    bool json;
 };
+enum { KEY_JSON = 256 };
 
 static const struct argp_option choices[] = {
     {"output", 'o', "FILE", 0, "the profile to write (default: standard output)", 0},
     {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown", 0},
     {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
+    {"json", KEY_JSON, NULL, 0, "the accuracy as one JSON document on standard output (with -o)", 0},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -29,6 +33,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case 'g':
         arguments->gpu = text;
         return 0;
+    case KEY_JSON:
+        arguments->json = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->directory)
             argp_error(state, "one directory of timings, not two");
@@ -37,6 +44,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!arguments->directory)
             argp_error(state, "which directory of timings?");
+        if (arguments->json && !arguments->output)
+            argp_error(state, "--json needs standard output for itself\n  hint: -o PROFILE.yaml");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -65,6 +74,27 @@ static void write_report(FILE *out, const void *report) {
     fit_report_write(out, report);
 }
 
+static void print_json(const struct arguments *arguments, const struct fit_report *report) {
+    struct json json = json_begin(stdout);
+    json_object(&json, NULL);
+    json_string(&json, "gpu", arguments->gpu);
+    json_string(&json, "profile", arguments->output);
+    json_array(&json, "ops");
+    for (size_t i = 0; i < report->count; i++) {
+        const struct fit_accuracy *op = &report->ops[i];
+        json_object(&json, NULL);
+        json_string(&json, "name", op->op);
+        json_integer(&json, "rows", (int64_t)op->rows);
+        json_number(&json, "median_error", op->median);
+        json_number(&json, "p90_error", op->p90);
+        json_number(&json, "worst_error", op->worst);
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    json_object_end(&json);
+    json_end(&json);
+}
+
 static int fit(const struct arguments *arguments, struct arena *arena, struct error *err) {
     struct gpu *gpu;
     struct kernel_profile profile;
@@ -75,9 +105,12 @@ static int fit(const struct arguments *arguments, struct arena *arena, struct er
         return -1;
     if (write_to(arguments->output, write_profile, &profile, err) != 0)
         return -1;
-    if (arguments->report)
-        return write_to(arguments->report, write_report, &report, err);
-    fit_report_write(stderr, &report);
+    if (arguments->report && write_to(arguments->report, write_report, &report, err) != 0)
+        return -1;
+    if (arguments->json)
+        print_json(arguments, &report);
+    else if (!arguments->report)
+        fit_report_write(stderr, &report);
     return 0;
 }
 
