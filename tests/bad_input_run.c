@@ -125,13 +125,27 @@ static void fleets(void **state) {
          "s.yaml:8:12: node 'hgx-h100' has no path from 'tape' to 'hbm'\n"
          "  hint: add {from: tape, to: hbm, via: [...]} to its paths\n"},
         {"name: dram, capacity: 32 GB", "name: dram, device: tape, capacity: 32 GB",
-         "s.yaml:8:5: prices '2026-11' have no price for device 'tape'\n"
+         "s.yaml:8:12: prices '2026-11' have no price for device 'tape'\n"
          "  hint: add it under tiers: in configs/prices/2026-11.yaml, or give the tier another device:\n"},
         {"model: llama", "variants: [{name: a}, {name: a}]\nmodel: llama",
          "s.yaml:2:30: two variants are called 'a'\n  hint: rename one of them\n"},
         {"model: llama", "variants: [{tp: 2}]\nmodel: llama",
          "s.yaml:2:12: a variant has no name\n  hint: {name: dram, ...}\n"}};
     ALL_REFUSED(scenario, bad);
+}
+
+/* A node whose path goes over a link that it has not. */
+static void no_link(void **state) {
+    (void)state;
+    char node[4400];
+    snprintf(node, sizeof node,
+             "include: %s/nodes/hgx-h100.yaml\npaths:\n  - {from: dram, to: hbm, via: [dram, pcei, copy]}\n",
+             getenv("TIERSIM_CONFIGS"));
+    put_file(folder, "a.yaml", node);
+    put_edited(scenario, "hgx-h100", "a.yaml");
+    refused_as(RUN_VERB(run, folder, "s.yaml"),
+               "a.yaml:3:22: the path from 'dram' to 'hbm' goes over 'pcei', and the node has no such link\n"
+               "  hint: did you mean 'pcie'?\n");
 }
 
 static void files(void **state) {
@@ -270,9 +284,9 @@ static void variant_fails(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keys_and_values), cmocka_unit_test(names),
-                                       cmocka_unit_test(fleets),          cmocka_unit_test(files),
-                                       cmocka_unit_test(options),         cmocka_unit_test(traces),
-                                       cmocka_unit_test(too_long),        cmocka_unit_test(variant_fails)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_and_values), cmocka_unit_test(names),    cmocka_unit_test(fleets),
+        cmocka_unit_test(no_link),         cmocka_unit_test(files),    cmocka_unit_test(options),
+        cmocka_unit_test(traces),          cmocka_unit_test(too_long), cmocka_unit_test(variant_fails)};
     return cmocka_run_group_tests(tests, begin, finish);
 }

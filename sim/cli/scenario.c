@@ -137,10 +137,9 @@ static int load_policies(struct variant *v, struct arena *arena, struct error *e
 }
 
 /* Everything that has to be paid has a price: asked before anything is simulated, with drives that wear out. */
-static int check_prices(const struct variant *v, const struct node *tree, struct error *err) {
+static int check_prices(const struct variant *v, struct error *err) {
     const struct scenario_options *o = &v->options;
     const struct tier_options *tiers = o->tiers.items;
-    const struct node *written = node_get(tree, "tiers");
     for (size_t t = 1; t < o->tiers.count; t++) {
         struct cost_tier tier = {.device = tier_device(&tiers[t]),
                                  .capacity_bytes = tiers[t].capacity_bytes * variant_tier_units(v, t),
@@ -154,7 +153,7 @@ static int check_prices(const struct variant *v, const struct node *tree, struct
         struct cost ignored;
         struct error why = {0};
         if (cost_of_fleet(&v->prices, &input, &ignored, &why) != 0)
-            return error_at(err, written ? written->items[t]->at : o->prices_at, "%s", why.text);
+            return error_at(err, tiers[t].at, "%s", why.text);
     }
     return 0;
 }
@@ -189,7 +188,7 @@ static int load_variant(struct scenario *scenario, const struct node *node, stru
         return -1;
     if (load_hardware(v, arena, err) != 0 || place_instances(v, err) != 0 || load_policies(v, arena, err) != 0)
         return -1;
-    if (topology_check(&v->node, &o->tiers, err) != 0 || check_prices(v, node, err) != 0)
+    if (topology_check(&v->node, &o->tiers, err) != 0 || check_prices(v, err) != 0)
         return -1;
     if (load_workload(o->workload, arena, &v->workload, err) != 0)
         return -1;
