@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#ifdef _OPENMP
+#if defined(_OPENMP) && __has_include(<omp.h>) /* an analyser may know the pragmas, but have no such header */
 #include <omp.h>
+#define HAS_OMP 1
 #endif
 
 #include "sim/cli/keep.h"
@@ -107,7 +108,7 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
 static void run_variants(const struct scenario *scenario, const struct run_arguments *a, struct keeper *keeper,
                          struct verdict *verdicts) {
     int count = (int)scenario->count, threads = 1;
-#ifdef _OPENMP
+#ifdef HAS_OMP
     threads = a->jobs > 0 ? a->jobs : omp_get_max_threads();
     omp_set_max_active_levels(2);
 #endif

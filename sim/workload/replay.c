@@ -46,6 +46,18 @@ static uint32_t window_begin(const struct workload *workload) {
     return low;
 }
 
+/* The most sub-agents that one request's end starts. */
+static uint32_t most_forks(const struct trace *trace) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < trace->count; i++) {
+        uint32_t forks = 0;
+        for (uint32_t fork = trace->requests[i].fork; fork != TRACE_NONE; fork = trace->requests[fork].sibling)
+            forks++;
+        most = forks > most ? forks : most;
+    }
+    return most;
+}
+
 int replay_open(struct workload *workload, struct error *err) {
     const struct workload_options *options = workload->options;
     if (!options->trace && !options->trace_name)
@@ -65,6 +77,10 @@ int replay_open(struct workload *workload, struct error *err) {
                         "closed_loop needs think times, which %s traces do not carry\n  hint: leave it out, or use "
                         "agentic sessions",
                         trace->format);
+    if (options->closed_loop && most_forks(trace) + 2 > WORKLOAD_AFTER_MAX)
+        return error_at(err, options->trace_at,
+                        "%u sub-agents start at once\n  hint: at most %d; split the session, or replay it open-loop",
+                        most_forks(trace), WORKLOAD_AFTER_MAX - 2);
     workload->from_ns = (int64_t)(options->start_s * 1e9);
     workload->until_ns = options->duration_s > 0 ? workload->from_ns + (int64_t)(options->duration_s * 1e9) : INT64_MAX;
     workload->salt_step = (trace->nodes + 63) / 64 * 64;
@@ -147,23 +163,23 @@ bool replay_next(struct workload *workload, struct request_spec *out) {
 size_t replay_after(struct workload *workload, const struct request_spec *done, sim_time end_ns,
                     struct request_spec *out) {
     const struct workload_options *options = workload->options;
+    const struct trace_request *requests = workload->trace->requests, *ended = &requests[done->cursor[0]];
     sim_time until = options->duration_s > 0 ? (sim_time)(options->duration_s * 1e9) : SIM_NEVER;
-    uint32_t next = workload->trace->requests[done->cursor[0]].next;
-    if (next != TRACE_NONE) {
-        sim_time at = end_ns + workload->trace->requests[next].think_ns;
-        if (at > until)
-            return 0;
-        describe(workload, next, done->cursor[1], at, out);
-        return 1;
-    }
+    size_t count = 0;
+    if (ended->next != TRACE_NONE && end_ns + requests[ended->next].think_ns <= until)
+        describe(workload, ended->next, done->cursor[1], end_ns + requests[ended->next].think_ns, &out[count++]);
+    for (uint32_t fork = ended->fork; fork != TRACE_NONE; fork = requests[fork].sibling)
+        if (end_ns + requests[fork].think_ns <= until)
+            describe(workload, fork, done->cursor[1], end_ns + requests[fork].think_ns, &out[count++]);
+    if (ended->next != TRACE_NONE || ended->agent > 0)
+        return count;
     /* The session is over. Another takes its place while the experiment lasts; without a duration each is played once.
      */
     bool more =
         options->duration_s > 0 ? end_ns < until : workload->sessions_begun < (int64_t)workload->trace->session_count;
-    if (!more)
-        return 0;
-    begin_session(workload, end_ns, out);
-    return 1;
+    if (more)
+        begin_session(workload, end_ns, &out[count++]);
+    return count;
 }
 
 int workload_foresee(struct workload *workload, uint32_t block_tokens, struct error *err) {

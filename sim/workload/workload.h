@@ -86,7 +86,7 @@ bool workload_next(struct workload *workload, struct request_spec *out);
  * is kept up, the experiment) is over. */
 size_t workload_after(struct workload *workload, const struct request_spec *done, sim_time end_ns,
                       struct request_spec *out, size_t max);
-enum { WORKLOAD_AFTER_MAX = 8 };
+enum { WORKLOAD_AFTER_MAX = 32 };
 
 /* 0, or an error with a remedy when chains cannot be cut into blocks of block_tokens. */
 int workload_block_tokens_fit(const struct workload *workload, uint32_t block_tokens, struct error *err);
