@@ -1,0 +1,203 @@
+/* Rows, timing and the driver's readings. */
+#include "validate/cuda/bench.cuh"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cuda_bf16.h>
+#include <dlfcn.h>
+#include <time.h>
+
+void fail(const char *format, ...) {
+    char message[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    throw failure(message);
+}
+
+std::string text(const char *format, ...) {
+    char out[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out, sizeof out, format, args);
+    va_end(args);
+    return out;
+}
+
+double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+struct timing timing_of(std::vector<double> seconds) {
+    std::sort(seconds.begin(), seconds.end());
+    size_t n = seconds.size();
+    return {seconds[n / 2], seconds[n / 10], seconds[(9 * n) / 10], seconds[0], (int)n, 0.0};
+}
+
+static std::string without_commas(std::string s) {
+    std::replace(s.begin(), s.end(), ',', ';');
+    std::replace(s.begin(), s.end(), '\n', ' ');
+    return s;
+}
+
+void row_write(struct context *c, const struct row &row, const struct timing &t) {
+    double rate = row.bytes > 0.0 ? row.bytes / t.median_s : row.flops / t.median_s;
+    fprintf(c->rows, "%s,%s,%s,%.0f,%.0f,%.4f,%.4f,%.4f,%.4f,%d,%.3f,%.6g,%.6g,%.3g,%.6g,%d,%s\n", c->group,
+            row.variant.c_str(), without_commas(row.params).c_str(), row.bytes, row.flops, t.median_s * 1e6,
+            t.p10_s * 1e6, t.p90_s * 1e6, t.min_s * 1e6, t.count, t.submit_s * 1e6, rate, row.ceiling, row.error,
+            row.joules, nvml_sm_mhz(), without_commas(row.note).c_str());
+    fflush(c->rows);
+    c->measured++;
+    printf("  %-10s %-14s %-58s %10.2f us %9.4g/s", c->group, row.variant.c_str(), row.params.c_str(), t.median_s * 1e6,
+           rate);
+    if (row.ceiling > 0.0)
+        printf(" %5.1f %%", 100.0 * rate / row.ceiling);
+    if (row.error >= 0.0)
+        printf("  err %.1e", row.error);
+    printf(" %s\n", row.note.c_str());
+    fflush(stdout);
+}
+
+void row_try(struct context *c, const char *variant, const std::string &params, const std::function<void()> &body) {
+    if (now_s() > c->deadline_s) {
+        c->left_out++;
+        return;
+    }
+    try {
+        body();
+    } catch (const std::exception &e) {
+        c->failed++;
+        fprintf(c->rows, "%s,%s,%s,,,,,,,0,,,,,,,FAILED %s\n", c->group, variant, without_commas(params).c_str(),
+                without_commas(e.what()).c_str());
+        fflush(c->rows);
+        printf("  %-10s %-14s %s FAILED: %s\n", c->group, variant, params.c_str(), e.what());
+        fflush(stdout);
+        cudaGetLastError();
+    }
+}
+
+static __global__ void spin_kernel(unsigned long long ns) {
+    unsigned long long start, t;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(start));
+    do {
+        asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+    } while (t - start < ns);
+}
+void spin(cudaStream_t stream, double seconds) {
+    spin_kernel<<<1, 1, 0, stream>>>((unsigned long long)(seconds * 1e9));
+    CUDA_OK(cudaGetLastError());
+}
+
+struct timing time_device(struct context *c, int reps, int inner, const std::function<void(int)> &call) {
+    cudaEvent_t from, to;
+    CUDA_OK(cudaEventCreate(&from));
+    CUDA_OK(cudaEventCreate(&to));
+    std::vector<double> seconds;
+    for (int rep = -2; rep < reps; rep++) {
+        spin(c->stream, 40e-6 + 8e-6 * inner);
+        CUDA_OK(cudaEventRecord(from, c->stream));
+        for (int i = 0; i < inner; i++)
+            call(i);
+        CUDA_OK(cudaEventRecord(to, c->stream));
+        CUDA_OK(cudaGetLastError());
+        CUDA_OK(cudaEventSynchronize(to));
+        float ms;
+        CUDA_OK(cudaEventElapsedTime(&ms, from, to));
+        if (rep >= 0)
+            seconds.push_back(1e-3 * (double)ms / inner);
+    }
+    cudaEventDestroy(from);
+    cudaEventDestroy(to);
+    return timing_of(seconds);
+}
+
+struct timing time_host(struct context *c, int reps, const std::function<void()> &call) {
+    std::vector<double> seconds, submits;
+    for (int rep = -2; rep < reps; rep++) {
+        CUDA_OK(cudaDeviceSynchronize());
+        double start = now_s();
+        call();
+        double submitted = now_s();
+        CUDA_OK(cudaStreamSynchronize(c->stream));
+        if (rep >= 0) {
+            seconds.push_back(now_s() - start);
+            submits.push_back(submitted - start);
+        }
+    }
+    struct timing t = timing_of(seconds);
+    t.submit_s = timing_of(submits).median_s;
+    return t;
+}
+
+static __device__ uint64_t mix(uint64_t x) {
+    x += 0x9e3779b97f4a7c15ull;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+static __global__ void fill_kernel(uint64_t *data, size_t words, uint64_t seed, enum fill fill) {
+    size_t stride = (size_t)gridDim.x * blockDim.x;
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < words; i += stride) {
+        uint64_t bits = mix(seed * 0x100000001b3ull + i), out = bits;
+        if (fill == FILL_BF16) {
+            uint64_t more = mix(bits);
+            out = 0;
+            for (int k = 0; k < 4; k++) { /* the sum of two uniforms: about as wide as N(0, 1/2) */
+                float u =
+                    (float)((bits >> (16 * k)) & 0xffff) / 65536.0f + (float)((more >> (16 * k)) & 0xffff) / 65536.0f;
+                out |= (uint64_t)__bfloat16_as_ushort(__float2bfloat16(1.25f * (u - 1.0f))) << (16 * k);
+            }
+        } else if (fill == FILL_E4M3) {
+            out = bits & 0xbfbfbfbfbfbfbfbfull; /* below 2: exponent under the bias + 1, so never NaN */
+        }
+        data[i] = out;
+    }
+}
+void fill_random(void *data, size_t bytes, uint64_t seed, enum fill fill, cudaStream_t stream) {
+    fill_kernel<<<2048, 256, 0, stream>>>((uint64_t *)data, bytes / 8, seed, fill);
+    CUDA_OK(cudaGetLastError());
+}
+
+/* --- NVML, found at run time: the library belongs to the driver, not to the toolkit. */
+struct nvml {
+    void *device;
+    int (*energy)(void *, unsigned long long *);
+    int (*clock)(void *, int, unsigned *);
+    int (*power)(void *, unsigned *);
+};
+static struct nvml *nvml_open(void) {
+    static struct nvml n;
+    static bool tried;
+    if (!tried) {
+        tried = true;
+        void *lib = dlopen("libnvidia-ml.so.1", RTLD_NOW);
+        if (!lib)
+            return &n;
+        int (*init)(void) = (int (*)(void))dlsym(lib, "nvmlInit_v2");
+        int (*handle)(unsigned, void **) = (int (*)(unsigned, void **))dlsym(lib, "nvmlDeviceGetHandleByIndex_v2");
+        if (!init || !handle || init() || handle(0, &n.device))
+            return &n;
+        n.energy = (int (*)(void *, unsigned long long *))dlsym(lib, "nvmlDeviceGetTotalEnergyConsumption");
+        n.clock = (int (*)(void *, int, unsigned *))dlsym(lib, "nvmlDeviceGetClockInfo");
+        n.power = (int (*)(void *, unsigned *))dlsym(lib, "nvmlDeviceGetPowerUsage");
+    }
+    return &n;
+}
+double nvml_joules(void) {
+    struct nvml *n = nvml_open();
+    unsigned long long mj = 0;
+    return n->energy && !n->energy(n->device, &mj) ? 1e-3 * (double)mj : 0.0;
+}
+int nvml_sm_mhz(void) {
+    struct nvml *n = nvml_open();
+    unsigned mhz = 0;
+    return n->clock && !n->clock(n->device, 1, &mhz) ? (int)mhz : 0;
+}
+double nvml_watts(void) {
+    struct nvml *n = nvml_open();
+    unsigned mw = 0;
+    return n->power && !n->power(n->device, &mw) ? 1e-3 * mw : 0.0;
+}

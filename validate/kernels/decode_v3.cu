@@ -1,0 +1,379 @@
+/* v3: tensor cores with the KV as the wide side, and a pipeline a warp.
+ *
+ * S^T = K Q^T and O^T = V^T P^T by m16n8k16: sixteen tokens (or sixteen columns of the head) are the rows, the group's
+ * up to eight heads the columns, so that no group pads more than the instruction does anyway. Each warp takes every
+ * fourth tile of sixteen tokens through its own cp.async stages: no barrier of the CTA before the end. Between the two
+ * products P is transposed within registers (movmatrix). Splits leave partial sums; the last CTA to finish adds them
+ * up, which saves a second launch.
+ *
+ * e4m3 is widened to f16 in registers: the k index is permuted the same way in K and Q, the rows of V^T in the output.
+ */
+#include "validate/kernels/decode.cuh"
+#include "validate/kernels/kv.cuh"
+
+#include <cuda_fp16.h>
+
+enum { WARPS = 4, TILE = 16, HEADS = 8 };
+
+template <typename T, int D> struct shape {
+    static constexpr int row = D * (int)sizeof(T);      /* bytes of a token's keys: 64, 128 or 256 */
+    static constexpr int chunks = row / 16;             /* of 16 bytes */
+    static constexpr int tile = TILE * row;             /* bytes of K, and of V, a stage */
+    static constexpr int stages = tile >= 4096 ? 3 : 6; /* 24 KB of KV a warp */
+    static constexpr int shared = WARPS * stages * 2 * tile;
+};
+
+static __device__ __forceinline__ uint32_t shared_address(const void *p) {
+    return (uint32_t)__cvta_generic_to_shared(p);
+}
+/* Chunks of a row are permuted by the row, so that eight rows' same chunk lies in eight different banks' groups. */
+template <typename T, int D> static __device__ __forceinline__ uint32_t chunk_at(int row, int chunk) {
+    constexpr int c = shape<T, D>::chunks;
+    if (c >= 8)
+        return (uint32_t)(row * shape<T, D>::row + ((chunk ^ (row & 7)) << 4));
+    return (uint32_t)(row * shape<T, D>::row + ((chunk ^ ((row >> 1) & (c - 1))) << 4)); /* 64-byte rows: two a line */
+}
+static __device__ __forceinline__ void copy16(uint32_t to, const void *from, bool on) {
+    int bytes = on ? 16 : 0; /* the rest is zeroed */
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
+}
+template <bool TRANS> static __device__ __forceinline__ void load4(uint32_t r[4], uint32_t from) {
+    if (TRANS)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                     : "r"(from));
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                     : "r"(from));
+}
+static __device__ __forceinline__ uint32_t transposed(uint32_t x) {
+    uint32_t y;
+    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(x));
+    return y;
+}
+
+template <typename T> struct arithmetic;
+template <> struct arithmetic<__nv_bfloat16> {
+    static __device__ __forceinline__ void mma(float c[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},"
+                     "{%0,%1,%2,%3};"
+                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    }
+    static __device__ __forceinline__ uint32_t pack(float x, float y) {
+        __nv_bfloat162 v = __floats2bfloat162_rn(x, y);
+        return *(uint32_t *)&v;
+    }
+};
+template <> struct arithmetic<__nv_fp8_e4m3> {
+    static __device__ __forceinline__ void mma(float c[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},"
+                     "{%0,%1,%2,%3};"
+                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    }
+    static __device__ __forceinline__ uint32_t pack(float x, float y) {
+        __half2 v = __floats2half2_rn(x, y);
+        return *(uint32_t *)&v;
+    }
+};
+static __device__ __forceinline__ uint32_t widen(uint32_t two) {
+    __half2_raw h = __nv_cvt_fp8x2_to_halfraw2((__nv_fp8x2_storage_t)two, __NV_E4M3);
+    return (uint32_t)h.x | (uint32_t)h.y << 16;
+}
+
+/* Pairs of columns of the head that a lane holds in a k-step of sixteen: for e4m3 four neighbours. */
+template <typename T> static __device__ __forceinline__ int k_column(int step, int half, int lane) {
+    return sizeof(T) == 2 ? step * 16 + half * 8 + lane % 4 * 2 : step * 16 + lane % 4 * 4 + half * 2;
+}
+
+/* Keys of sixteen tokens, times the group's queries. */
+template <typename T, int D>
+static __device__ __forceinline__ void scores(float s[4], uint32_t k, const uint32_t *q, int lane) {
+    s[0] = s[1] = s[2] = s[3] = 0.0f;
+    if constexpr (sizeof(T) == 2) {
+#pragma unroll
+        for (int i = 0; i < D / 16; i++) {
+            uint32_t a[4];
+            load4<false>(a, k + chunk_at<T, D>(lane & 15, 2 * i + (lane >> 4)));
+            arithmetic<T>::mma(s, a, q[2 * i], q[2 * i + 1]);
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < D / 32; i++) { /* one load serves two steps: chunks 2i and 2i + 1 */
+            uint32_t w[4];
+            load4<false>(w, k + chunk_at<T, D>(lane & 15, 2 * i + (lane >> 4)));
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                uint32_t lo = w[2 * h], hi = w[2 * h + 1];
+                uint32_t a[4] = {widen(lo & 0xffff), widen(hi & 0xffff), widen(lo >> 16), widen(hi >> 16)};
+                arithmetic<T>::mma(s, a, q[4 * i + 2 * h], q[4 * i + 2 * h + 1]);
+            }
+        }
+    }
+}
+
+/* Values of sixteen tokens, weighted: o[j] holds sixteen columns of the head. */
+template <typename T, int D>
+static __device__ __forceinline__ void values(float (*o)[4], uint32_t v, uint32_t p0, uint32_t p1, int lane) {
+    /* Matrices 0..3 of a load: (tokens 0-7, chunk), (tokens 0-7, chunk + 1), (tokens 8-15, ...), ... */
+    int token = (lane & 7) + (lane >> 4) * 8, second = lane >> 3 & 1;
+    if constexpr (sizeof(T) == 2) {
+#pragma unroll
+        for (int j = 0; j < D / 16; j++) {
+            uint32_t a[4];
+            load4<true>(a, v + chunk_at<T, D>(token, 2 * j + second));
+            arithmetic<T>::mma(o[j], a, p0, p1);
+        }
+    } else {
+#pragma unroll
+        for (int j = 0; j < D / 32; j++) {
+            uint32_t w[4];
+            load4<true>(w, v + chunk_at<T, D>(token, 2 * j + second));
+#pragma unroll
+            for (int h = 0; h < 2; h++) {
+                uint32_t x = w[h], y = w[2 + h]; /* bytes: (t, d), (t, d + 1), (t + 1, d), (t + 1, d + 1) */
+                uint32_t a[4] = {widen(__byte_perm(x, 0, 0x4420)), widen(__byte_perm(x, 0, 0x4431)),
+                                 widen(__byte_perm(y, 0, 0x4420)), widen(__byte_perm(y, 0, 0x4431))};
+                arithmetic<T>::mma(o[2 * j + h], a, p0, p1);
+            }
+        }
+    }
+}
+/* Column of the head in row r (0..15) of o[j]. */
+template <typename T> static __device__ __forceinline__ int o_column(int j, int r) {
+    return sizeof(T) == 2 ? 16 * j + r : 16 * j + 2 * (r & 7) + (r >> 3);
+}
+
+/* Page of the tile's token lane & 15; asked for a tile ahead, since each fetch waits on it. */
+static __device__ __forceinline__ int page_of(const struct decode_problem &p, const int *table, int tile, int end,
+                                              int lane, int page_shift) {
+    int token = tile * TILE + (lane & 15);
+    return token < end ? table[token >> page_shift] : -1;
+}
+
+template <typename T, int D>
+static __device__ __forceinline__ void fetch(const struct decode_problem &p, uint32_t stage, int page, int head,
+                                             int tile, int lane) {
+    constexpr int chunks = shape<T, D>::chunks, rows = 32 / chunks;
+#pragma unroll
+    for (int i = 0; i < TILE / rows; i++) {
+        int row = i * rows + lane / chunks, chunk = lane % chunks;
+        int at = __shfl_sync(~0u, page, row);
+        size_t from = kv_row(p, at < 0 ? 0 : at, head, (tile * TILE + row) & (p.page_size - 1)) * shape<T, D>::row +
+                      (size_t)chunk * 16;
+        uint32_t to = stage + chunk_at<T, D>(row, chunk);
+        copy16(to, (const char *)p.k + from, at >= 0);
+        copy16(to + shape<T, D>::tile, (const char *)p.v + from, at >= 0);
+    }
+}
+
+/* Adds up what the warps hold; `out` is [HEADS][D] floats, `most` and `sum` [WARPS][HEADS]. Leaves this CTA's m and l.
+ */
+template <typename T, int D>
+static __device__ void merge_warps(float (*o)[4], float m[2], float l[2], float *out, float (*most)[HEADS],
+                                   float (*sum)[HEADS], int warp, int lane) {
+    for (int h = 0; h < 2; h++)
+        if (lane < 4) {
+            most[warp][lane * 2 + h] = m[h];
+            sum[warp][lane * 2 + h] = l[h];
+        }
+    for (int i = (int)threadIdx.x; i < HEADS * D; i += 32 * WARPS)
+        out[i] = 0.0f;
+    __syncthreads();
+    float scale[2];
+    for (int h = 0; h < 2; h++) {
+        int head = lane % 4 * 2 + h;
+        float top = fmaxf(fmaxf(most[0][head], most[1][head]), fmaxf(most[2][head], most[3][head]));
+        scale[h] = m[h] == -INFINITY ? 0.0f : exp2f(m[h] - top);
+    }
+    for (int w = 0; w < WARPS; w++) { /* in turn: the sum's order is fixed, so are its bits */
+        if (w == warp)
+            for (int j = 0; j < D / 16; j++)
+                for (int x = 0; x < 4; x++)
+                    out[(lane % 4 * 2 + (x & 1)) * D + o_column<T>(j, lane / 4 + (x >> 1) * 8)] +=
+                        o[j][x] * scale[x & 1];
+        __syncthreads();
+    }
+}
+
+static __device__ __forceinline__ float merged(const float (*most)[HEADS], const float (*sum)[HEADS], int head,
+                                               float *top) {
+    float t = fmaxf(fmaxf(most[0][head], most[1][head]), fmaxf(most[2][head], most[3][head])), total = 0.0f;
+    for (int w = 0; w < WARPS; w++)
+        total += most[w][head] == -INFINITY ? 0.0f : sum[w][head] * exp2f(most[w][head] - t);
+    *top = t;
+    return total;
+}
+
+/* The last of a (sequence, KV head)'s CTAs adds up the partial sums. */
+template <int D> static __device__ void merge_splits(const struct decode_problem &p, int seq, int head) {
+    int tile = seq * p.kv_heads + head, stride = HEADS * (D + 2);
+    for (int i = (int)threadIdx.x; i < p.group * D; i += 32 * WARPS) {
+        int g = i / D, d = i % D;
+        float top = -INFINITY, total = 0.0f, value = 0.0f;
+        for (int s = 0; s < p.splits; s++) {
+            const float *part = p.partial + ((size_t)tile * p.splits + s) * stride;
+            float m = __ldcg(part + HEADS * D + g), l = __ldcg(part + HEADS * D + HEADS + g), next = fmaxf(top, m);
+            float a = m == -INFINITY ? 0.0f : exp2f(m - next), b = top == -INFINITY ? 0.0f : exp2f(top - next);
+            value = value * b + (a > 0.0f ? __ldcg(part + g * D + d) * a : 0.0f);
+            total = total * b + l * a;
+            top = next;
+        }
+        ((__nv_bfloat16 *)p.o)[((size_t)tile * p.group + g) * D + d] =
+            __float2bfloat16(total > 0.0f ? value / total : 0.0f);
+    }
+}
+
+template <typename T, int D>
+static __global__ void __launch_bounds__(32 * WARPS, 2) decode_v3(const __grid_constant__ struct decode_problem p) {
+    using S = shape<T, D>;
+    extern __shared__ __align__(128) char shared[];
+    __shared__ float most[WARPS][HEADS], sum[WARPS][HEADS];
+    __shared__ bool last;
+    int split = (int)blockIdx.x, head = (int)blockIdx.y, seq = (int)blockIdx.z;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, shift = 31 - __clz(p.page_size);
+    const int *table = p.table + (size_t)seq * p.table_width;
+    int length = p.lengths[seq], tiles = (length + TILE - 1) / TILE;
+    int from = (int)((int64_t)tiles * split / p.splits), to = (int)((int64_t)tiles * (split + 1) / p.splits);
+    uint32_t stages = shared_address(shared) + (uint32_t)(warp * S::stages * 2 * S::tile);
+
+    int page = page_of(p, table, from + warp, length, lane, shift), next_tile = from + warp;
+    for (int i = 0; i < S::stages - 1; i++, next_tile += WARPS) {
+        int ahead = page_of(p, table, next_tile + WARPS, length, lane, shift);
+        if (next_tile < to)
+            fetch<T, D>(p, stages + (uint32_t)(i * 2 * S::tile), page, head, next_tile, lane);
+        asm volatile("cp.async.commit_group;");
+        page = ahead;
+    }
+    /* Scores come out in powers of two: exp2 is the instruction there is. */
+    uint32_t q[D / 8];
+    const __nv_bfloat16 *qs = (const __nv_bfloat16 *)p.q + (size_t)(seq * p.kv_heads + head) * p.group * D;
+    float scale = p.scale * 1.44269504f;
+    for (int i = 0; i < D / 8; i++) {
+        int column = k_column<T>(i / 2, i & 1, lane), row = lane / 4;
+        q[i] = row < p.group ? arithmetic<T>::pack((float)qs[row * D + column], (float)qs[row * D + column + 1]) : 0u;
+    }
+    float o[D / 16][4] = {}, m[2] = {-INFINITY, -INFINITY}, l[2] = {};
+    int stage = 0, free_stage = S::stages - 1;
+    for (int tile = from + warp; tile < to; tile += WARPS, next_tile += WARPS) {
+        asm volatile("cp.async.wait_group %0;" ::"n"(S::stages - 2));
+        __syncwarp();
+        int ahead = page_of(p, table, next_tile + WARPS, length, lane, shift);
+        if (next_tile < to)
+            fetch<T, D>(p, stages + (uint32_t)(free_stage * 2 * S::tile), page, head, next_tile, lane);
+        asm volatile("cp.async.commit_group;");
+        page = ahead;
+        float s[4];
+        scores<T, D>(s, stages + (uint32_t)(stage * 2 * S::tile), q, lane);
+        bool low = tile * TILE + lane / 4 < length, high = tile * TILE + lane / 4 + 8 < length;
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            s[h] = low ? s[h] * scale : -INFINITY;
+            s[2 + h] = high ? s[2 + h] * scale : -INFINITY;
+            float top = fmaxf(s[h], s[2 + h]);
+#pragma unroll
+            for (int x = 4; x < 32; x <<= 1)
+                top = fmaxf(top, __shfl_xor_sync(~0u, top, x));
+            top = fmaxf(m[h], top); /* finite: a tile holds at least one token */
+            float keep = exp2f(m[h] - top);
+            s[h] = exp2f(s[h] - top);
+            s[2 + h] = exp2f(s[2 + h] - top);
+            l[h] = l[h] * keep + s[h] + s[2 + h]; /* over the lanes at the end */
+            m[h] = top;
+#pragma unroll
+            for (int j = 0; j < D / 16; j++) {
+                o[j][h] *= keep;
+                o[j][2 + h] *= keep;
+            }
+        }
+        uint32_t p0 = transposed(arithmetic<T>::pack(s[0], s[1])), p1 = transposed(arithmetic<T>::pack(s[2], s[3]));
+        values<T, D>(o, stages + (uint32_t)(stage * 2 * S::tile + S::tile), p0, p1, lane);
+        __syncwarp();
+        stage = stage + 1 == S::stages ? 0 : stage + 1;
+        free_stage = free_stage + 1 == S::stages ? 0 : free_stage + 1;
+    }
+    asm volatile("cp.async.wait_all;");
+    for (int h = 0; h < 2; h++)
+        for (int x = 4; x < 32; x <<= 1)
+            l[h] += __shfl_xor_sync(~0u, l[h], x);
+    __syncthreads();
+    float *out = (float *)shared;
+    merge_warps<T, D>(o, m, l, out, most, sum, warp, lane);
+    int tile = seq * p.kv_heads + head;
+    if (p.splits == 1) {
+        for (int i = (int)threadIdx.x; i < p.group * D; i += 32 * WARPS) {
+            float top, total = merged(most, sum, i / D, &top);
+            ((__nv_bfloat16 *)p.o)[(size_t)tile * p.group * D + i] =
+                __float2bfloat16(total > 0.0f ? out[i] / total : 0.0f);
+        }
+        return;
+    }
+    float *part = p.partial + ((size_t)tile * p.splits + split) * (HEADS * (D + 2));
+    for (int i = (int)threadIdx.x; i < p.group * D; i += 32 * WARPS)
+        __stcg(part + i, out[i]);
+    if ((int)threadIdx.x < HEADS) {
+        float top, total = merged(most, sum, (int)threadIdx.x, &top);
+        __stcg(part + HEADS * D + threadIdx.x, top);
+        __stcg(part + HEADS * D + HEADS + threadIdx.x, total);
+    }
+    __threadfence();
+    __syncthreads();
+    if (!threadIdx.x)
+        last = atomicInc(p.done + tile, (unsigned)p.splits - 1) == (unsigned)p.splits - 1; /* back to 0 for the next */
+    __syncthreads();
+    if (last) {
+        __threadfence();
+        merge_splits<D>(p, seq, head);
+    }
+}
+
+template <typename T, int D> static cudaError_t v3_launch(const struct decode_problem *p, cudaStream_t stream) {
+    cudaError_t status =
+        cudaFuncSetAttribute(decode_v3<T, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape<T, D>::shared);
+    if (status != cudaSuccess)
+        return status;
+    dim3 grid((unsigned)p->splits, (unsigned)p->kv_heads, (unsigned)p->sequences);
+    decode_v3<T, D><<<grid, 32 * WARPS, shape<T, D>::shared, stream>>>(*p);
+    return cudaGetLastError();
+}
+cudaError_t decode_launch_v3(const struct decode_problem *p, cudaStream_t stream) {
+    if (p->dtype == KV_BF16)
+        return p->head_size == 128 ? v3_launch<__nv_bfloat16, 128>(p, stream) : v3_launch<__nv_bfloat16, 64>(p, stream);
+    return p->head_size == 128 ? v3_launch<__nv_fp8_e4m3, 128>(p, stream) : v3_launch<__nv_fp8_e4m3, 64>(p, stream);
+}
+
+template <typename T, int D> static int occupancy(void) {
+    int blocks = 0;
+    cudaFuncSetAttribute(decode_v3<T, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape<T, D>::shared);
+    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, decode_v3<T, D>, 32 * WARPS, shape<T, D>::shared);
+    return blocks;
+}
+int decode_occupancy(const struct decode_problem *p) {
+    if (p->dtype == KV_BF16)
+        return p->head_size == 128 ? occupancy<__nv_bfloat16, 128>() : occupancy<__nv_bfloat16, 64>();
+    return p->head_size == 128 ? occupancy<__nv_fp8_e4m3, 128>() : occupancy<__nv_fp8_e4m3, 64>();
+}
+double decode_kv_bytes(const struct decode_problem *p, int64_t tokens) {
+    return 2.0 * (double)tokens * p->kv_heads * p->head_size * (p->dtype == KV_BF16 ? 2.0 : 1.0);
+}
+size_t decode_partial_floats(const struct decode_problem *p) {
+    return (size_t)p->sequences * (size_t)p->kv_heads * (size_t)p->splits * HEADS * (size_t)(p->head_size + 2);
+}
+int decode_splits(const struct decode_problem *p, int sms, int occupancy) {
+    int tiles = p->sequences * p->kv_heads, slots = sms * occupancy;
+    int fill = slots / tiles, most = p->longest / 128;
+    int splits = fill < most ? fill : most;
+    return 2 * tiles > slots || splits < 1 ? 1 : splits;
+}
+cudaError_t decode_launch(enum decode_version version, const struct decode_problem *p, cudaStream_t stream) {
+    switch (version) {
+    case DECODE_V1:
+        return decode_launch_v1(p, stream);
+    case DECODE_V2:
+        return decode_launch_v2(p, stream);
+    default:
+        return decode_launch_v3(p, stream);
+    }
+}
