@@ -16,6 +16,7 @@ static const struct verb {
     {"step", "one step of the batch, op by op: bytes, FLOPs, time, what bounds it", verb_step},
     {"transfer", "one copy between two tiers, link by link: bytes, time, what bounds it", verb_transfer},
     {"cache", "replay a trace through eviction policies, block by block", verb_cache},
+    {"trace", "what a trace or a workload is like: lengths, arrivals, reuse; traces out of either", verb_trace},
     {"list", "what there is: policies, models, hardware, nodes, prices, workloads ...", verb_list},
     {"fit", "fit kernel constants to timings: a profile and its accuracy", verb_fit},
     {"docs", "the reference of every configuration key, generated", verb_docs},

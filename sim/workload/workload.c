@@ -66,6 +66,10 @@ int workload_block_tokens_fit(const struct workload *workload, uint32_t block_to
                      block_tokens, hash, hash);
 }
 
+const char *workload_format(const struct workload *workload) {
+    return generates(workload) ? "generated" : workload->trace->format;
+}
+
 uint32_t workload_longest(const struct workload *workload) {
     return generates(workload) ? UINT32_MAX : workload->trace->longest_tokens;
 }

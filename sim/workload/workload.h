@@ -92,6 +92,8 @@ enum { WORKLOAD_AFTER_MAX = 32 };
 int workload_block_tokens_fit(const struct workload *workload, uint32_t block_tokens, struct error *err);
 /* Makes next_use known for blocks of block_tokens (clairvoyant policies). Refused for closed loops. */
 int workload_foresee(struct workload *workload, uint32_t block_tokens, struct error *err);
+/* The format of the trace that it replays; "generated" where there is none. */
+const char *workload_format(const struct workload *workload);
 /* Tokens in the longest request (prompt + output) that can come, for sizing; UINT32_MAX when unbounded. */
 uint32_t workload_longest(const struct workload *workload);
 
