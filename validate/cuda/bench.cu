@@ -51,8 +51,9 @@ void row_write(struct context *c, const struct row &row, const struct timing &t)
             row.joules, nvml_sm_mhz(), without_commas(row.note).c_str());
     fflush(c->rows);
     c->measured++;
-    printf("  %-10s %-14s %-58s %10.2f us %9.4g/s", c->group, row.variant.c_str(), row.params.c_str(), t.median_s * 1e6,
-           rate);
+    printf("  %-10s %-14s %-58s %10.2f us", c->group, row.variant.c_str(), row.params.c_str(), t.median_s * 1e6);
+    if (rate > 0.0)
+        printf(" %9.4g/s", rate);
     if (row.ceiling > 0.0)
         printf(" %5.1f %%", 100.0 * rate / row.ceiling);
     if (row.error >= 0.0)

@@ -207,22 +207,44 @@ static __device__ __forceinline__ float merged(const float (*most)[HEADS], const
     return total;
 }
 
-/* The last of a (sequence, KV head)'s CTAs adds up the partial sums. */
-template <int D> static __device__ void merge_splits(const struct decode_problem &p, int seq, int head) {
-    int tile = seq * p.kv_heads + head, stride = HEADS * (D + 2);
-    for (int i = (int)threadIdx.x; i < p.group * D; i += 32 * WARPS) {
-        int g = i / D, d = i % D;
-        float top = -INFINITY, total = 0.0f, value = 0.0f;
-        for (int s = 0; s < p.splits; s++) {
-            const float *part = p.partial + ((size_t)tile * p.splits + s) * stride;
-            float m = __ldcg(part + HEADS * D + g), l = __ldcg(part + HEADS * D + HEADS + g), next = fmaxf(top, m);
-            float a = m == -INFINITY ? 0.0f : exp2f(m - next), b = top == -INFINITY ? 0.0f : exp2f(top - next);
-            value = value * b + (a > 0.0f ? __ldcg(part + g * D + d) * a : 0.0f);
-            total = total * b + l * a;
-            top = next;
+/* The last of a (sequence, KV head)'s CTAs adds up the partial sums. First each split's weight, a warp a head and a
+ * lane a split, into `weights` [splits][HEADS]; then the sums, whose loads no longer wait on one another. */
+template <int D>
+static __device__ void merge_splits(const struct decode_problem &p, int seq, int head, float *weights) {
+    int tile = seq * p.kv_heads + head, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    constexpr int stride = HEADS * (D + 2);
+    const float *parts = p.partial + (size_t)tile * p.splits * stride, *ends = parts + HEADS * D;
+    for (int g = warp; g < p.group; g += WARPS) {
+        float top = -INFINITY, total = 0.0f;
+        for (int s = lane; s < p.splits; s += 32)
+            top = fmaxf(top, __ldcg(ends + s * stride + g));
+#pragma unroll
+        for (int x = 16; x; x >>= 1)
+            top = fmaxf(top, __shfl_xor_sync(~0u, top, x));
+        for (int s = lane; s < p.splits; s += 32) {
+            float m = __ldcg(ends + s * stride + g), w = m == -INFINITY ? 0.0f : exp2f(m - top);
+            weights[s * HEADS + g] = w;
+            total += w * __ldcg(ends + s * stride + HEADS + g);
         }
-        ((__nv_bfloat16 *)p.o)[((size_t)tile * p.group + g) * D + d] =
-            __float2bfloat16(total > 0.0f ? value / total : 0.0f);
+#pragma unroll
+        for (int x = 16; x; x >>= 1)
+            total += __shfl_xor_sync(~0u, total, x);
+        __syncwarp();
+        for (int s = lane; s < p.splits; s += 32)
+            weights[s * HEADS + g] *= total > 0.0f ? 1.0f / total : 0.0f;
+    }
+    __syncthreads();
+    for (int i = (int)threadIdx.x * 4; i < p.group * D; i += 4 * 32 * WARPS) {
+        float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 8
+        for (int s = 0; s < p.splits; s++) {
+            float4 v = __ldcg((const float4 *)(parts + s * stride + i));
+            float w = weights[s * HEADS + i / D];
+            sum.x += w * v.x, sum.y += w * v.y, sum.z += w * v.z, sum.w += w * v.w;
+        }
+        __nv_bfloat162 *to = (__nv_bfloat162 *)((__nv_bfloat16 *)p.o + (size_t)tile * p.group * D + i);
+        to[0] = __floats2bfloat162_rn(sum.x, sum.y);
+        to[1] = __floats2bfloat162_rn(sum.z, sum.w);
     }
 }
 
@@ -325,7 +347,7 @@ static __global__ void __launch_bounds__(32 * WARPS, 2) decode_v3(const __grid_c
     __syncthreads();
     if (last) {
         __threadfence();
-        merge_splits<D>(p, seq, head);
+        merge_splits<D>(p, seq, head, out);
     }
 }
 

@@ -198,9 +198,10 @@ void group_decode(struct context *c) {
     for (int skew : {2, 4, 8, 32})
         for (int b : {8, 32, 128})
             add(b, 4096, [&](struct decode_point &d) { d.skew = skew; });
-    for (int b : {4, 8, 12, 16, 20, 24, 32}) /* where split and single pass cross */
-        for (int splits : {1, 2, 4, 8})
-            add(b, 8192, [&](struct decode_point &d) { d.splits = splits; });
+    for (int b : {1, 2, 4, 6, 8, 12, 16, 20, 24, 32}) /* where split and single pass cross */
+        for (int splits : {1, 2, 4, 8, 16, 33})
+            if (b * splits <= 128)
+                add(b, 8192, [&](struct decode_point &d) { d.splits = splits; });
     for (const struct decode_point &d : points)
         decode_row(c, &pool, d, DECODE_V3, "v3");
 }

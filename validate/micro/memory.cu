@@ -27,18 +27,18 @@ static __global__ void write_kernel(uint4 *data, size_t n, unsigned seed) {
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride)
         data[i] = make_uint4((unsigned)i * 2654435761u, seed ^ (unsigned)i, (unsigned)i * 40503u, seed);
 }
-/* A warp reads one chunk at a random place after another. */
-static __global__ void gather_kernel(const uint4 *data, size_t chunks, int per_chunk, size_t count, uint64_t seed,
-                                     unsigned *sink) {
+/* A warp reads one chunk, or 16 KB of a larger one, at a random place after another. */
+static __global__ void gather_kernel(const uint4 *data, size_t chunks, int per_piece, size_t pieces, size_t count,
+                                     uint64_t seed, unsigned *sink) {
     size_t warp = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) / 32, warps = (size_t)gridDim.x * blockDim.x / 32;
     int lane = (int)threadIdx.x % 32;
     unsigned x = 0;
     for (size_t c = warp; c < count; c += warps) {
-        uint64_t h = (c + seed) * 0x9e3779b97f4a7c15ull;
+        uint64_t h = (c / pieces + seed) * 0x9e3779b97f4a7c15ull;
         h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9ull;
-        const uint4 *from = data + (h >> 20) % chunks * (size_t)per_chunk;
+        const uint4 *from = data + ((h >> 20) % chunks * pieces + c % pieces) * (size_t)per_piece;
 #pragma unroll 4
-        for (int i = lane; i < per_chunk; i += 32) {
+        for (int i = lane; i < per_piece; i += 32) {
             uint4 v = __ldcg(from + i);
             x ^= v.x ^ v.y ^ v.z ^ v.w;
         }
@@ -149,13 +149,13 @@ void group_memory(struct context *c) {
             struct row row;
             row.variant = "hbm_gather";
             row.params = text("chunk=%zu", chunk);
-            size_t count = ((size_t)1 << 30) / chunk;
-            row.bytes = (double)(count * chunk);
+            size_t piece = std::min<size_t>(chunk, 16384), count = ((size_t)1 << 30) / piece;
+            row.bytes = (double)(count * piece);
             row.ceiling = c->ceilings->hbm_read_bytes_per_s;
             row_write(c, row, time_device(c, c->quick ? 9 : 30, 4, [&](int i) {
                           gather_kernel<<<c->gpu.multiProcessorCount * 8, 256, 0, c->stream>>>(
-                              (const uint4 *)data, spare / chunk, (int)(chunk / 16), count, (uint64_t)i * 77777 + 5,
-                              sink);
+                              (const uint4 *)data, spare / chunk, (int)(piece / 16), chunk / piece, count,
+                              (uint64_t)i * 77777 + 5, sink);
                       }));
         });
     for (size_t mb : {4, 8, 16, 24, 32, 40, 48, 56, 64, 96, 128, 256})
