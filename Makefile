@@ -128,7 +128,7 @@ $(tests) $(benches): %: %.o $(libs)
 	$(Q)$(CC) $(all_cflags) -rdynamic -o $@ $< $(if $(filter $@,$(cli_tests)),$(BUILD)/libcli.a) $(libs) -lcmocka $(LDLIBS)
 $(fuzzers): %: %.o $(libs)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(all_cflags) -fsanitize=fuzzer -o $@ $< $(libs) $(LDLIBS)
+	$(Q)$(CXX) $(all_cxxflags) -fsanitize=fuzzer -o $@ $< $(libs) $(LDLIBS)
 # A plugin of one's own: make mine.so, then tiersim ... --plugin ./mine.so
 %.so: %.c
 	$(CC) $(all_cflags) -shared -fPIC -o $@ $<
