@@ -10,12 +10,12 @@
 #include "sim/config/read.h"
 #include "sim/workload/trace.h"
 
-enum { KEY_JSON = 256, KEY_FORMAT, KEY_DEDUPE, KEY_SET, KEY_SEED, KEY_LOAD, KEY_TTFT, KEY_TPOT, SETS_MAX = 64 };
+enum { KEY_JSON = 256, KEY_FORMAT, KEY_KEEP_REPEATS, KEY_SET, KEY_SEED, KEY_LOAD, KEY_TTFT, KEY_TPOT, SETS_MAX = 64 };
 static const struct argp_option choices[] = {
     {"output", 'o', "FILE", 0, "convert, generate: the JSONL file to write; - is standard output", 0},
     {"json", KEY_JSON, NULL, 0, "info: one JSON document on standard output", 0},
     {"format", KEY_FORMAT, "NAME", 0, "mooncake, bailian, azure or agentic (default: by its beginning)", 0},
-    {"dedupe", KEY_DEDUPE, NULL, 0, "leave out sessions that repeat an earlier one", 0},
+    {"keep-repeats", KEY_KEEP_REPEATS, NULL, 0, "keep sessions that repeat an earlier one", 0},
     {"set", KEY_SET, "A.B=C", 0, "replace one value of the workload (may be given many times)", 0},
     {"seed", KEY_SEED, "N", 0, "seed of a generator (default 1)", 0},
     {"load", KEY_LOAD, "X", 0, "multiply the rate, or the sessions (default 1)", 0},
@@ -25,7 +25,7 @@ static const struct argp_option choices[] = {
 
 struct arguments {
     const char *mode, *source, *output, *format;
-    bool json, dedupe;
+    bool json, keep_repeats;
     const char *sets[SETS_MAX];
     size_t set_count;
     uint64_t seed;
@@ -67,8 +67,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_FORMAT:
         a->format = text;
         return 0;
-    case KEY_DEDUPE:
-        a->dedupe = true;
+    case KEY_KEEP_REPEATS:
+        a->keep_repeats = true;
         return 0;
     case KEY_SET:
         if (a->set_count == SETS_MAX)
@@ -138,7 +138,7 @@ static int load_source(const struct arguments *a, struct arena *arena, struct wo
     if (node_read_text("{}", 2, a->source, arena, &node, err) != 0 ||
         set_text(node, named ? "base" : "trace", named ? a->source : path, arena, err) != 0 ||
         (!named && a->format && set_text(node, "format", a->format, arena, err) != 0) ||
-        (!named && a->dedupe && set_text(node, "dedupe", "yes", arena, err) != 0))
+        (!named && a->keep_repeats && set_text(node, "dedupe", "no", arena, err) != 0))
         return -1;
     for (size_t i = 0; i < a->set_count; i++)
         if (node_set(node, a->sets[i], arena, err) != 0)
