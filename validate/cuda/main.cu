@@ -71,8 +71,11 @@ static void describe(const char *path) {
     int driver = 0, runtime = 0, devices = 0, mhz = 0;
     cudaError_t status = cudaGetDeviceCount(&devices);
     if (!out || status != cudaSuccess || cudaGetDeviceProperties(&p, 0) != cudaSuccess) {
-        fprintf(stderr, "tiersim-calibrate: %s\nhint: it measures a GPU; nvidia-smi should show one\n",
-                out ? cudaGetErrorString(status) : strerror(errno));
+        if (!out)
+            fprintf(stderr, "tiersim-calibrate: %s: %s\n", path, strerror(errno));
+        else
+            fprintf(stderr, "tiersim-calibrate: %s\nhint: it measures a GPU; nvidia-smi should show one\n",
+                    cudaGetErrorString(status));
         _exit(3);
     }
     cudaDriverGetVersion(&driver);
@@ -93,9 +96,16 @@ static void describe(const char *path) {
     first_line(out, "ram", "/proc/meminfo", "MemTotal:       ");
     fprintf(out, "cpus: %ld\nnvidia_fs: %s\n", sysconf(_SC_NPROCESSORS_ONLN),
             access("/dev/nvidia-fs0", F_OK) ? "no device, cuFile would run in compatibility mode" : "present");
-    fclose(out);
+    bool bad = ferror(out);
+    if (fclose(out) || bad) {
+        fprintf(stderr, "tiersim-calibrate: %s: %s\n", path, strerror(errno));
+        _exit(3);
+    }
     _exit(0);
 }
+
+/* A group that could not write its rows: what is there is not a whole run. */
+enum { unwritten = 2 };
 
 static int wait_until(pid_t child, double deadline) {
     int status;
@@ -134,8 +144,10 @@ static void run_group(const struct group *g, const struct arguments *a, struct c
         fprintf(c.rows, "%s,time,,,,,,,,0,,,,,,,LEFT_OUT %d rows: the group's %.0f s were over\n", g->name, c.left_out,
                 g->seconds_max);
     fflush(stdout);
-    bool ok = c.rows && !fclose(c.rows);
-    _exit(ok ? (c.failed ? 1 : 0) : 2);
+    bool bad = !c.rows || ferror(c.rows);
+    if (c.rows && fclose(c.rows))
+        bad = true;
+    _exit(bad ? unwritten : c.failed ? 1 : 0);
 }
 
 static int run_all(const struct arguments *a) {
@@ -166,8 +178,11 @@ static int run_all(const struct arguments *a) {
         if (!child)
             run_group(g, a, ceilings, part.c_str(), from);
         int code = wait_until(child, from + g->seconds_max + 30.0);
-        if (code)
-            bad++;
+        if (code == unwritten) {
+            fprintf(stderr, "tiersim-calibrate: %s could not be written. hint: is the disk full?\n", part.c_str());
+            return 2;
+        }
+        bad += code != 0;
         if (code > 1 && (out = fopen(part.c_str(), "a"))) {
             printf("  %s ended with %d\n", g->name, code);
             fprintf(out, "%s,end,,,,,,,,0,,,,,,,FAILED the group ended with %d\n", g->name, code);
