@@ -32,7 +32,7 @@ static void azure_counts(void **state) {
     struct workload_info info = info_of(text_of(arena, path), 1, 1);
     assert_int_equal(info.requests, 8819);
     assert_int_equal(histogram_max(info.prompt_tokens), 7437);
-    assert_int_equal(info.hash_tokens, 0);
+    assert_int_equal(info.block_tokens, 0);
     assert_int_equal(info.block_refs, 0);
     info_free(&info);
     arena_destroy(arena);
@@ -45,7 +45,7 @@ static void agentic_counts(void **state) {
     const char *path = need_trace("agentic", arena);
     struct workload_info info = info_of(text_of(arena, path), 1, 1);
     assert_int_equal(info.sessions, 64);
-    assert_int_equal(info.hash_tokens, 64);
+    assert_int_equal(info.block_tokens, 64);
     assert_in_range(info.block_refs, 1765000, 1775000);
     info_free(&info);
     arena_destroy(arena);

@@ -29,13 +29,13 @@ static void json_lengths(struct json *json, const char *key, const struct histog
 }
 
 static void json_reuse(struct json *json, const struct workload_info *info) {
-    if (info->hash_tokens == 0) {
+    if (info->block_tokens == 0) {
         json_null(json, "reuse");
         json_null(json, "working_set");
         return;
     }
     json_object(json, "reuse");
-    json_integer(json, "block_tokens", info->hash_tokens);
+    json_integer(json, "block_tokens", info->block_tokens);
     json_integer(json, "block_refs", (int64_t)info->block_refs);
     json_integer(json, "unique_blocks", (int64_t)info->unique_blocks);
     json_integer(json, "prompt_tokens", (int64_t)info->prompt_total_tokens);
@@ -98,16 +98,16 @@ static void row(struct table *table, const char *what, const struct histogram *v
 }
 
 static void tell_reuse(const struct workload_info *info) {
-    if (info->hash_tokens == 0) {
+    if (info->block_tokens == 0) {
         puts("It says nothing of what its prompts share: no reuse, no working set.");
         return;
     }
-    double refs = (double)info->block_refs, tokens = info->hash_tokens;
+    double refs = (double)info->block_refs, tokens = info->block_tokens;
     printf("reuse: %.1f %% of %.3g prompt tokens had been asked for before (by prefix, in a cache without limit)\n",
            info->prompt_total_tokens ? 100.0 * (double)info->reused_tokens / (double)info->prompt_total_tokens : 0,
            (double)info->prompt_total_tokens);
     printf("blocks: %llu of %u tokens asked for, %llu different (%.1f %% again)\n",
-           (unsigned long long)info->block_refs, info->hash_tokens, (unsigned long long)info->unique_blocks,
+           (unsigned long long)info->block_refs, info->block_tokens, (unsigned long long)info->unique_blocks,
            refs > 0 ? 100 * (1 - (double)info->unique_blocks / refs) : 0);
     printf("an LRU cache of so many tokens would hold so many of them when asked:\n ");
     for (uint64_t blocks = 256; blocks / 4 < info->unique_blocks; blocks *= 4) {
@@ -135,7 +135,7 @@ static void tell_people(const struct workload_info *info, const char *name, cons
     row(table, "output tokens", info->output_tokens, 1);
     row(table, "requests a session", info->turns, 1);
     row(table, "requests a minute", info->minute_requests, 1);
-    if (info->hash_tokens > 0) {
+    if (info->block_tokens > 0) {
         row(table, "block asked for again after, s", info->return_ms, 1e-3);
         row(table, "  with different blocks between", info->distance_blocks, 1);
     }
@@ -145,13 +145,18 @@ static void tell_people(const struct workload_info *info, const char *name, cons
     tell_reuse(info);
 }
 
+/* Blocks in which reuse is counted: the trace's own; of a generator's fine ones, eight make one. */
+static uint32_t block_of(const struct request_spec *spec) {
+    return spec->chain.spans || spec->chain.hash_tokens > 16 ? spec->chain.hash_tokens : 8 * spec->chain.hash_tokens;
+}
+
 void trace_tell(struct workload *workload, const struct trace_pace *pace, const char *name, bool json) {
     struct trace_stream *stream = trace_stream_open(workload, pace);
     struct request_spec spec;
     struct info_builder *builder = NULL;
     while (trace_stream_next(stream, &spec)) {
         if (!builder)
-            builder = info_begin(spec.chain.hash_tokens);
+            builder = info_begin(block_of(&spec));
         info_add(builder, &spec);
     }
     trace_stream_close(stream);

@@ -42,10 +42,10 @@ static void *roomy(void *memory, size_t count, size_t *room, size_t size_bytes) 
     return bytes;
 }
 
-struct info_builder *info_begin(uint32_t hash_tokens) {
+struct info_builder *info_begin(uint32_t block_tokens) {
     struct info_builder *builder = calloc(1, sizeof *builder);
     MUST(builder != NULL);
-    builder->info = (struct workload_info){.hash_tokens = hash_tokens,
+    builder->info = (struct workload_info){.block_tokens = block_tokens,
                                            .prompt_tokens = histogram_create(),
                                            .output_tokens = histogram_create(),
                                            .turns = histogram_create(),
@@ -70,15 +70,16 @@ static uint32_t number_of(struct int_map *map, uint64_t key, bool *is_new) {
 
 static void add_blocks(struct info_builder *builder, const struct request_spec *spec) {
     struct workload_info *info = &builder->info;
-    uint32_t most = spec->prompt_tokens / info->hash_tokens + 1;
+    uint32_t most = spec->prompt_tokens / info->block_tokens + 1;
     builder->ids = roomy(builder->ids, most, &builder->ids_room, sizeof *builder->ids);
-    /* The last block may be partial: it is a block all the same. */
-    struct chain whole = spec->chain;
-    uint64_t known = 0;
-    for (uint32_t s = 0; s < whole.span_count; s++)
-        known += chain_spans(&spec->chain)[s].count;
-    whole.tokens = (uint32_t)(known * info->hash_tokens);
-    uint32_t count = chain_expand(&whole, info->hash_tokens, whole.tokens, 0, builder->ids, most), reused = 0;
+    struct chain chain = spec->chain;
+    if (chain.hash_tokens == info->block_tokens) {
+        uint64_t known = 0;
+        for (uint32_t s = 0; s < chain.span_count; s++)
+            known += chain_spans(&spec->chain)[s].count;
+        chain.tokens = (uint32_t)(known * chain.hash_tokens);
+    }
+    uint32_t count = chain_expand(&chain, info->block_tokens, chain.tokens, 0, builder->ids, most), reused = 0;
     for (uint32_t i = 0; i < count; i++) {
         bool is_new;
         uint32_t block = number_of(builder->blocks, builder->ids[i], &is_new);
@@ -93,7 +94,7 @@ static void add_blocks(struct info_builder *builder, const struct request_spec *
         MUST(builder->count < UINT32_MAX - 1);
         builder->last[block] = (uint32_t)++builder->count;
     }
-    uint64_t tokens = (uint64_t)reused * info->hash_tokens;
+    uint64_t tokens = (uint64_t)reused * info->block_tokens;
     info->reused_tokens += tokens < spec->prompt_tokens ? tokens : spec->prompt_tokens;
 }
 
@@ -125,7 +126,7 @@ void info_add(struct info_builder *builder, const struct request_spec *spec) {
     uint32_t session = number_of(builder->sessions, spec->session, &is_new);
     builder->turns = roomy(builder->turns, session, &builder->turns_room, sizeof *builder->turns);
     builder->turns[session]++;
-    if (info->hash_tokens > 0 && spec->chain.hash_tokens > 0)
+    if (info->block_tokens > 0 && spec->chain.hash_tokens > 0)
         add_blocks(builder, spec);
 }
 

@@ -17,8 +17,8 @@ struct workload_info {
      */
     struct histogram *minute_requests;
     double gap_cv;
-    /* Reuse, where the stream says what its prompts share (hash_tokens > 0). A block is hash_tokens tokens. */
-    uint32_t hash_tokens;
+    /* Reuse, where the stream says what its prompts share (block_tokens > 0). */
+    uint32_t block_tokens;
     uint64_t prompt_total_tokens, reused_tokens; /* reused: leading tokens asked for before, in a cache without limit */
     uint64_t block_refs, unique_blocks;
     struct histogram *return_ms; /* since the same block was asked for last */
@@ -30,8 +30,9 @@ struct workload_info {
 };
 
 struct info_builder;
-/* hash_tokens: of the stream's chains; 0: they have no identity. */
-struct info_builder *info_begin(uint32_t hash_tokens);
+/* block_tokens: in which reuse is counted, a multiple of the chains' hash_tokens; 0: they have no identity. With the
+ * chains' own, a partial last block that has an id counts too. */
+struct info_builder *info_begin(uint32_t block_tokens);
 /* The next request, in order of arrival. */
 void info_add(struct info_builder *builder, const struct request_spec *spec);
 /* Counts up and frees the builder; the caller frees `out` with info_free. */
