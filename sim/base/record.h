@@ -72,6 +72,7 @@ struct tier_record {
     uint32_t tier;
     uint64_t capacity_bytes, peak_used_bytes, written_bytes, read_bytes;
     uint64_t inserted_blocks, evicted_blocks;
+    uint64_t dropped_blocks; /* that the tier above evicted and this one had no room or write buffer for */
 };
 
 /* Totals of an instance at the end of a run. */

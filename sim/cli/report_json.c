@@ -96,6 +96,7 @@ static void write_tiers(struct json *json, const struct variant *variant, const 
         json_integer(json, "written_bytes", (int64_t)tier->written_bytes);
         json_integer(json, "read_bytes", (int64_t)tier->read_bytes);
         json_integer(json, "evicted_blocks", (int64_t)tier->evicted_blocks);
+        json_integer(json, "dropped_blocks", (int64_t)tier->dropped_blocks);
         json_object_end(json);
     }
     json_array_end(json);

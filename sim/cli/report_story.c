@@ -157,6 +157,31 @@ static void tell_rejected(const struct scenario *scenario, const struct verdict 
     }
 }
 
+/* Blocks that a tier could have kept, but whose write would have had to wait too long. */
+static void tell_dropped(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
+    for (size_t i = 0; i < scenario->count; i++) {
+        const struct variant *v = &scenario->variants[i];
+        const struct tier_options *tiers = v->options.tiers.items;
+        for (size_t t = 1; !verdicts[i].failed && t < v->options.tiers.count; t++) {
+            const struct metrics *m = &verdict_priced(&verdicts[i])->metrics;
+            uint64_t dropped = 0, inserted = 0;
+            for (uint32_t u = 0; u < m->tier_count; u++)
+                if (m->tiers[u].record.tier == t) {
+                    dropped += m->tiers[u].record.dropped_blocks;
+                    inserted += m->tiers[u].record.inserted_blocks;
+                }
+            if (dropped == 0 || 100 * dropped < dropped + inserted)
+                continue;
+            char buffer[32];
+            fprintf(out,
+                    "Warning: '%s' drops %.0f %% of what its %s could have taken: its write buffer is full (%s).\n  "
+                    "hint: tiers: write_buffer\n",
+                    v->name, 100.0 * (double)dropped / (double)(dropped + inserted), tiers[t].name,
+                    unit_format(buffer, sizeof buffer, tiers[t].write_buffer_bytes, UNIT_BYTES, 3));
+        }
+    }
+}
+
 /* Steps of the kinds that the run consists of: a batch of decodes, and a full chunk of prompt. */
 static void tell_steps(const struct variant *v, const struct outcome *outcome, FILE *out) {
     int64_t context = histogram_percentile(outcome->metrics.context, 0.5), budget = v->options.serving.token_budget;
@@ -242,6 +267,7 @@ void report_story(const struct scenario *scenario, const struct verdict *verdict
         tell_miss(scenario, verdicts, shown, out);
         report_flips(scenario, verdicts, cheapest, out);
         tell_wear(scenario, verdicts, out);
+        tell_dropped(scenario, verdicts, out);
         tell_rejected(scenario, verdicts, out);
         tell_basis(&scenario->variants[shown], &verdicts[shown], out);
     }

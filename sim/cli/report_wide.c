@@ -21,7 +21,8 @@ static void print_times(const struct metrics *m, FILE *out) {
 }
 
 static void print_tiers(const struct metrics *m) {
-    const char *const columns[] = {"<  tier", "capacity", "used at most", "written", "read", "blocks evicted", NULL};
+    const char *const columns[] = {"<  tier", "capacity",       "used at most", "written",
+                                   "read",    "blocks evicted", "dropped",      NULL};
     struct table *table = table_create(columns);
     for (uint32_t t = 0; t < m->tier_count; t++) {
         const struct tier_record *tier = &m->tiers[t].record;
@@ -33,6 +34,7 @@ static void print_tiers(const struct metrics *m) {
             table_cell(table, "%s", unit_format(text, sizeof text, (double)bytes[i], UNIT_BYTES, 3));
         }
         table_cell(table, "%llu", (unsigned long long)tier->evicted_blocks);
+        table_cell(table, "%llu", (unsigned long long)tier->dropped_blocks);
     }
     table_print(table, stdout);
 }

@@ -22,7 +22,8 @@ static void emit_tier(const struct level *level, const struct bank *unit, struct
                                  .written_bytes = unit->written_bytes,
                                  .read_bytes = unit->read_bytes,
                                  .inserted_blocks = counts.inserted,
-                                 .evicted_blocks = counts.evicted};
+                                 .evicted_blocks = counts.evicted,
+                                 .dropped_blocks = unit->dropped_blocks};
     sink->tier(sink->self, &record);
 }
 
