@@ -166,10 +166,11 @@ docs: $(BUILD)/tiersim
 	@mkdir -p $(DOCS)
 	$(BUILD)/tiersim docs reference >$(DOCS)/config.md
 	$(BUILD)/tiersim docs schema >$(DOCS)/config.schema.json
+	$(BUILD)/tiersim docs database >$(DOCS)/database.md
 
 docs-check:
 	@$(MAKE) -s --no-print-directory DOCS=$(BUILD)/docs docs
-	@for page in config.md config.schema.json; do diff -u docs/$$page $(BUILD)/docs/$$page || \
+	@for page in config.md config.schema.json database.md; do diff -u docs/$$page $(BUILD)/docs/$$page || \
 		{ echo "docs/$$page is out of date. hint: make docs"; exit 1; }; done
 
 # --- Constants of models/ from kernel timings: the profile, and how well it fits.

@@ -24,7 +24,8 @@ struct batch_plan {
 struct batch_policy {
     struct policy policy;
     void (*plan)(const void *options, const struct batch_view *view, struct batch_plan *plan); /* Required */
-    /* Optional. Which of `count` running requests (in order of admission) to preempt; absent: the last. */
+    /* Optional. Which of `count` running requests to preempt: those that decode, in the order in which they
+     * began to, then prompts in order of admission; absent: the last. */
     uint32_t (*victim)(const void *options, uint32_t count);
 };
 

@@ -16,7 +16,7 @@ struct route_view {
     uint64_t request_number, session; /* session: for affinity */
     uint32_t prompt_tokens;
     uint64_t random; /* NEED_RANDOM: a draw of its own for this request */
-    /* NEED_TREE: prompt tokens that instance i's HBM holds (as of the snapshot), and that its tiers together hold. */
+    /* NEED_TREE: prompt tokens that instance i's HBM holds (as of the snapshot). */
     uint32_t (*cached_tokens)(const void *world, uint32_t instance);
     const void *world;
 };
