@@ -100,11 +100,42 @@ static void sub_agents_fork(void **state) {
     arena_destroy(arena);
 }
 
+/* A sub-agent that begins with a sub-agent, and one whose clock runs before its parent's: none is lost. */
+static const char odd_family[] =
+    "{\"id\": \"b\", \"block_size\": 64, \"hash_id_scope\": \"local\", \"tool_tokens\": 0, \"system_tokens\": 0, "
+    "\"requests\": [\n"
+    " {\"t\": 9.0, \"type\": \"n\", \"in\": 60, \"out\": 1, \"hash_ids\": [1], \"api_time\": 1},\n"
+    " {\"t\": 2.0, \"type\": \"subagent\", \"tool_tokens\": 0, \"system_tokens\": 0, \"requests\": [\n"
+    "  {\"t\": 0.0, \"type\": \"subagent\", \"tool_tokens\": 0, \"system_tokens\": 0, \"requests\": [\n"
+    "   {\"t\": 0.0, \"type\": \"n\", \"in\": 61, \"out\": 1, \"hash_ids\": [7], \"api_time\": 1}]},\n"
+    "  {\"t\": 1.0, \"type\": \"n\", \"in\": 62, \"out\": 1, \"hash_ids\": [8], \"api_time\": 1}]},\n"
+    " {\"t\": 3.0, \"type\": \"n\", \"in\": 63, \"out\": 1, \"hash_ids\": [2], \"api_time\": 1}]}\n";
+
+static void odd_families_are_whole(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    const char *path = arena_printf(arena, "/tmp/tiersim-odd-%d.json", (int)getpid());
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(odd_family, out);
+    assert_int_equal(fclose(out), 0);
+    struct order order = {0};
+    stream_all(open_text(arena_printf(arena, "{trace: '%s', closed_loop: yes, sessions: 1}", path), 1, 1, arena), 1, 0,
+               note_order, &order);
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < order.count; i++)
+        seen |= 1u << (order.prompts[i] - 60);
+    assert_int_equal(order.count, 4);
+    assert_int_equal(seen, 15);
+    unlink(path);
+    arena_destroy(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_loop_gives_all),   cmocka_unit_test(copies_give_all),
         cmocka_unit_test(closed_loop_gives_all), cmocka_unit_test(closed_loop_of_many_gives_all),
-        cmocka_unit_test(sub_agents_fork),
+        cmocka_unit_test(sub_agents_fork),       cmocka_unit_test(odd_families_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ struct agent {
     uint32_t number, parent_request, last_request;
     uint64_t prefix_key; /* of the shared prefix: model, tools, system */
     int64_t shared_tokens;
-    double start_s, last_end_s; /* from the session's start */
+    double start_s, last_at_s, last_end_s; /* from the session's start */
     int depth;
 };
 
@@ -45,15 +45,24 @@ static bool read_sub_agent(struct agent *agent, struct json_value value, double 
     if (agent->depth >= AGENTS_MAX_DEPTH)
         return error_at(reading->err, reading->place, "agents nested more than %d deep\n  hint: flatten the file",
                         AGENTS_MAX_DEPTH) == 0;
+    /* One that is started before its parent asks anything stands in the parent's place. */
+    bool instead = agent->last_request == TRACE_NONE;
     struct agent inner = {.reading = reading,
-                          .parent = agent,
-                          .parent_request = agent->last_request,
+                          .parent = instead ? agent->parent : agent,
+                          .number = instead ? agent->number : ++reading->agents,
+                          .parent_request = instead ? agent->parent_request : agent->last_request,
                           .last_request = TRACE_NONE,
+                          .last_at_s = agent->last_at_s,
                           .depth = agent->depth + 1,
                           .start_s = agent->start_s + at_s};
-    /* One that is started before its parent asks anything stands in the parent's place. */
-    inner.number = agent->last_request == TRACE_NONE ? agent->number : ++reading->agents;
-    return read_requests(&inner, value);
+    if (!read_requests(&inner, value))
+        return false;
+    if (instead) {
+        agent->last_request = inner.last_request;
+        agent->last_at_s = inner.last_at_s;
+        agent->last_end_s = inner.last_end_s;
+    }
+    return true;
 }
 
 /* A time that may be left out; false: it is there, and no time. */
@@ -114,6 +123,8 @@ static bool read_request(void *self, struct json_value value) {
     if (!read_blocks(agent, list, prompt, &count))
         return false;
     at_s += agent->start_s;
+    if (at_s < agent->last_at_s) /* nobody asks before what it follows: a closed loop would lose it */
+        at_s = agent->last_at_s;
     bool forked = agent->number > 0 && agent->last_request == TRACE_NONE;
     if (forked)
         think_s = at_s - agent->parent->last_end_s;
@@ -128,6 +139,7 @@ static bool read_request(void *self, struct json_value value) {
                                     .shared_tokens =
                                         (uint32_t)(agent->shared_tokens < prompt ? agent->shared_tokens : prompt)};
     agent->last_request = trace_add(reading->trace, &request, reading->ids, (uint32_t)count);
+    agent->last_at_s = at_s;
     agent->last_end_s = at_s + (api_s > 0 ? api_s : 0);
     return true;
 }
