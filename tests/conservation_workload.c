@@ -1,4 +1,6 @@
 /* Does every request of a workload come, once, in order, and from nowhere else? */
+#include <sys/stat.h>
+
 #include "tests/workload.h"
 
 struct seen {
@@ -131,11 +133,42 @@ static void odd_families_are_whole(void **state) {
     arena_destroy(arena);
 }
 
+/* A directory that holds one session twice: it counts once, unless repeats are asked for. */
+static void repeats_count_once(void **state) {
+    (void)state;
+    struct arena *arena = arena_create();
+    char folder[64], first[96], again[96];
+    snprintf(folder, sizeof folder, "/tmp/tiersim-repeats-%d", (int)getpid());
+    snprintf(first, sizeof first, "%s/a.json", folder);
+    snprintf(again, sizeof again, "%s/b.json", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    for (int i = 0; i < 2; i++) {
+        FILE *out = fopen(i ? again : first, "w");
+        assert_non_null(out);
+        fputs(family, out);
+        assert_int_equal(fclose(out), 0);
+    }
+    for (int keep = 0; keep < 2; keep++) {
+        struct trace *trace;
+        struct error err = {0};
+        assert_int_equal(trace_load(folder, NULL, !keep, &trace, &err), 0);
+        assert_int_equal(trace->session_count, keep ? 2 : 1);
+        assert_int_equal(trace->dropped_sessions, keep ? 0 : 1);
+        assert_int_equal(trace->count, keep ? 10 : 5);
+        trace_free(trace);
+    }
+    unlink(first);
+    unlink(again);
+    rmdir(folder);
+    arena_destroy(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(open_loop_gives_all),   cmocka_unit_test(copies_give_all),
-        cmocka_unit_test(closed_loop_gives_all), cmocka_unit_test(closed_loop_of_many_gives_all),
-        cmocka_unit_test(sub_agents_fork),       cmocka_unit_test(odd_families_are_whole),
+        cmocka_unit_test(open_loop_gives_all),    cmocka_unit_test(copies_give_all),
+        cmocka_unit_test(closed_loop_gives_all),  cmocka_unit_test(closed_loop_of_many_gives_all),
+        cmocka_unit_test(sub_agents_fork),        cmocka_unit_test(repeats_count_once),
+        cmocka_unit_test(odd_families_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,7 @@ static void write_reuse(struct json *json, const struct variant *variant, const 
     json_integer(json, "recomputed_tokens", (int64_t)metrics->recomputed_tokens);
     json_integer(json, "computed_tokens", (int64_t)metrics->computed_tokens);
     json_integer(json, "lost_tokens", (int64_t)metrics->lost_tokens);
+    json_integer(json, "again_tokens", (int64_t)report_again_tokens(variant, metrics));
     json_object_end(json);
     json_object(json, "miss_penalty_s");
     for (size_t t = 1; t < variant->options.tiers.count; t++) {
