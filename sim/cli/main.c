@@ -19,6 +19,7 @@ static const struct verb {
     {"trace", "what a trace or a workload is like: lengths, arrivals, reuse; traces out of either", verb_trace},
     {"list", "what there is: policies, models, hardware, nodes, prices, workloads ...", verb_list},
     {"fit", "fit kernel constants to timings: a profile and its accuracy", verb_fit},
+    {"validate", "the models against measured rows: predicted over measured, op by op", verb_validate},
     {"docs", "the reference of every configuration key, generated", verb_docs},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };

@@ -1,0 +1,29 @@
+/* Comma-separated tables of numbers and words: the first line names the columns; no quoting. */
+#ifndef VALIDATE_CSV_H
+#define VALIDATE_CSV_H
+
+#include <stdio.h>
+
+#include "sim/base/error.h"
+
+enum { CSV_FIELDS_MAX = 32, CSV_LINE_MAX = 4096 };
+
+struct csv {
+    FILE *file;
+    struct place at; /* the line read last */
+    char header[CSV_LINE_MAX], line[CSV_LINE_MAX];
+    const char *names[CSV_FIELDS_MAX], *fields[CSV_FIELDS_MAX];
+    int columns;
+};
+/* 0, or -1 with nothing open. */
+int csv_open(struct csv *csv, const char *path, struct error *err);
+void csv_close(struct csv *csv);
+/* 1: a row; 0: end; -1: a line of another width. */
+int csv_next(struct csv *csv, struct error *err);
+/* Back to before the first row. */
+void csv_rewind(struct csv *csv);
+/* The row's field in column `name`, valid until the next row; NULL: no such column. */
+const char *csv_text(const struct csv *csv, const char *name);
+int csv_number(const struct csv *csv, const char *name, double *value, struct error *err);
+
+#endif

@@ -1,0 +1,75 @@
+#include "validate/measured.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "validate/csv.h"
+
+static int read_row(const struct csv *csv, struct arena *arena, struct measured_rows *out, struct error *err) {
+    const char *group = csv_text(csv, "group"), *variant = csv_text(csv, "variant"), *params = csv_text(csv, "params"),
+               *note = csv_text(csv, "note");
+    double us;
+    if (!group || !variant || !params || !note)
+        return error_at(err, csv->at,
+                        "no columns group, variant, params, note\n  hint: is this the rows.csv of tiersim-calibrate?");
+    if (strstr(note, "FAILED")) {
+        out->failed++;
+        return 0;
+    }
+    if (csv_number(csv, "us_median", &us, err) != 0)
+        return -1;
+    if (!(us > 0))
+        return error_at(err, csv->at, "a time of %g us\n  hint: mend or drop the line", us);
+    out->rows[out->count++] = (struct measured){.group = arena_strdup(arena, group),
+                                                .variant = arena_strdup(arena, variant),
+                                                .params = arena_strdup(arena, params),
+                                                .seconds = us * 1e-6,
+                                                .at = csv->at};
+    return 0;
+}
+
+int measured_read(const char *directory, struct arena *arena, struct measured_rows *out, struct error *err) {
+    struct csv *csv = arena_alloc(arena, sizeof *csv);
+    *out = (struct measured_rows){0};
+    if (csv_open(csv, arena_printf(arena, "%s/rows.csv", directory), err) != 0)
+        return -1;
+    size_t lines = 0;
+    while (fgets(csv->line, sizeof csv->line, csv->file))
+        lines++;
+    csv_rewind(csv);
+    out->rows = arena_alloc(arena, (lines + 1) * sizeof *out->rows);
+    int more, failed = 0;
+    while (!failed && (more = csv_next(csv, err)) != 0)
+        failed = more < 0 ? -1 : read_row(csv, arena, out, err);
+    csv_close(csv);
+    if (!failed && out->count == 0)
+        failed = error_at(err, (struct place){csv->at.file, 1, 0}, "no measured row\n  hint: did the run end?");
+    return failed;
+}
+
+/* Where the word that begins with `text` stands in params; NULL: nowhere. */
+static const char *find_word(const char *params, const char *text, size_t length) {
+    for (const char *at = params; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strncmp(at, text, length) == 0)
+            return at;
+    return NULL;
+}
+
+int measured_number(const struct measured *row, const char *key, double *value, struct error *err) {
+    size_t length = strlen(key);
+    for (const char *at = row->params; (at = find_word(at, key, length)); at++) {
+        if (at[length] != '=')
+            continue;
+        char *end;
+        *value = strtod(at + length + 1, &end);
+        if (end > at + length + 1 && (*end == 0 || *end == ' '))
+            return 0;
+    }
+    return error_at(err, row->at, "'%s' has no number %s=\n  hint: is the row of another version?", row->params, key);
+}
+
+bool measured_is(const struct measured *row, const char *word) {
+    size_t length = strlen(word);
+    const char *at = find_word(row->params, word, length);
+    return at && (at[length] == 0 || at[length] == ' ');
+}
