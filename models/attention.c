@@ -1,66 +1,87 @@
 /* Attention over a KV cache. Evaluated at run time: + - * / and sqrt only.
  *
- * Decode: t0 + split cost + sqrt(read^2 + (waves x tile)^2), where read is the largest of the KV's bytes over bandwidth
- * (with what a long read loses at its start), its FLOPs over the compute rate, and the longest context's bytes over
- * what one CTA reads. The split kernel cuts each context over the CTAs that would idle; the single-pass kernel gives a
- * CTA a whole one. Prefill: see struct prefill_fit. */
+ * Decode: t0 + cost of splitting + sqrt(read^2 + (waves x tile)^2) + waves x wave. The work is sequences x tiles, each
+ * cut into splits of equal length: units, which take the GPU's places (SMs x CTAs an SM) in waves. A CTA reads at most
+ * its own rate, all of them at most the bandwidth; each SM has an equal share, so that where the last wave leaves some
+ * SMs one CTA more than others, those finish alone. `read` is that time (with what a long read loses at its start), or
+ * the FLOPs over the compute rate, or the longest context over one CTA's rate. The split kernel cuts each context over
+ * the places that would idle; the single-pass kernel gives a CTA a whole one. Prefill: see struct prefill_fit. */
 #include <math.h>
 
 #include "models/ops.h"
 
-/* KV tokens that a CTA takes at a time: no split is shorter. */
-static const double split_tokens_min = 128.0;
-
 struct decode_parts {
     enum decode_kernel kernel;
-    double memory_s, compute_s, cta_s, waves_s, fixed_s;
+    double memory_s, compute_s, cta_s, waves, fixed_s;
 };
 
-static inline struct decode_parts decode_parts(const struct decode_machine *d, const struct decode_load *load) {
-    double tiles = load->sequences * load->tiles_per_sequence, waves = 1.0, share = load->longest;
-    double bytes = load->context * load->bytes_per_token;
-    enum decode_kernel kernel = decode_pick(d, load);
-    if (kernel == DECODE_SPLIT) {
-        double splits = (double)(int64_t)(d->sms / tiles), most = load->longest / split_tokens_min;
-        if (splits > most)
-            splits = most;
-        if (splits > 1.0)
-            share = load->longest / splits;
-    } else {
-        waves = (double)(int64_t)((tiles + d->sms - 1.0) / d->sms);
-    }
-    return (struct decode_parts){.kernel = kernel,
-                                 .memory_s = bytes / d->bandwidth + d->ramp_s * bytes / (bytes + d->ramp_half),
-                                 .compute_s = load->context * load->flops_per_token / d->flops,
-                                 .cta_s = share * load->bytes_per_token / load->tiles_per_sequence / d->cta_rate,
-                                 .waves_s = waves * d->tile_s,
-                                 .fixed_s = d->t0_s[kernel]};
+static inline double least(double a, double b) {
+    return a < b ? a : b;
 }
 
-static inline double decode_total(const struct decode_parts *parts) {
+/* Units of `bytes`/units each, over the places. */
+static inline double units_seconds(const struct decode_machine *d, double bytes, double units) {
+    double unit = bytes / units, full = (double)(int64_t)(units / d->places), rest = units - full * d->places;
+    double seconds = full * d->places * unit / least(d->bandwidth, d->places * d->cta_rate);
+    if (rest <= 0)
+        return seconds;
+    double even = (double)(int64_t)(rest / d->sms), more = rest - even * d->sms;
+    if (even > 0)
+        seconds += d->sms * even * unit / least(d->bandwidth, rest * d->cta_rate);
+    if (more > 0)
+        seconds += more * unit / least(d->bandwidth, more * (even + 1.0) * d->cta_rate);
+    return seconds;
+}
+
+static inline double decode_splits(const struct decode_machine *d, const struct decode_load *load, double tiles) {
+    if (load->splits > 0)
+        return load->splits;
+    double splits = (double)(int64_t)(d->places / tiles), most = load->longest / d->split_tokens;
+    splits = least(splits, most);
+    return splits > 1.0 ? splits : 1.0;
+}
+
+static inline struct decode_parts decode_parts(const struct decode_machine *d, const struct decode_load *load) {
+    double tiles = load->sequences * load->tiles_per_sequence, splits = 1.0;
+    double bytes = load->context * load->bytes_per_token;
+    enum decode_kernel kernel = decode_pick(d, load);
+    if (kernel == DECODE_SPLIT)
+        splits = decode_splits(d, load, tiles);
+    double units = tiles * splits;
+    return (struct decode_parts){
+        .kernel = kernel,
+        .memory_s = units_seconds(d, bytes, units) + d->ramp_s * bytes / (bytes + d->ramp_half),
+        .compute_s = load->context * load->flops_per_token / d->flops,
+        .cta_s = load->longest / splits * load->bytes_per_token / load->tiles_per_sequence / d->cta_rate,
+        .waves = (double)(int64_t)((units + d->places - 1.0) / d->places),
+        .fixed_s = d->t0_s[kernel] + (kernel == DECODE_SPLIT ? splits * d->split_each_s : 0.0)};
+}
+
+static inline double decode_total(const struct decode_machine *d, const struct decode_parts *parts) {
     double read_s = parts->memory_s > parts->compute_s ? parts->memory_s : parts->compute_s;
     if (parts->cta_s > read_s)
         read_s = parts->cta_s;
-    return parts->fixed_s + sqrt(read_s * read_s + parts->waves_s * parts->waves_s);
+    double tiles_s = parts->waves * d->tile_s;
+    return parts->fixed_s + sqrt(read_s * read_s + tiles_s * tiles_s) + parts->waves * d->wave_s;
 }
 
 double decode_seconds(const struct decode_machine *d, const struct decode_load *load) {
     struct decode_parts parts = decode_parts(d, load);
-    return decode_total(&parts);
+    return decode_total(d, &parts);
 }
 
 struct price decode_price(const struct machine *machine, const struct decode_load *load, double count) {
     const struct decode_machine *d = &machine->decode;
     struct decode_parts parts = decode_parts(d, load);
     double bytes = load->context * load->bytes_per_token;
-    struct price price = {.seconds = count * decode_total(&parts),
+    struct price price = {.seconds = count * decode_total(d, &parts),
                           .bytes = count * bytes,
                           .flops = count * load->context * load->flops_per_token};
     bool inside =
         bytes <= d->bytes_max && !d->small_pages && parts.compute_s < parts.memory_s && parts.cta_s < parts.memory_s;
     double body = parts.memory_s > parts.compute_s ? parts.memory_s : parts.compute_s;
     price.bound = parts.memory_s > parts.compute_s ? BOUND_MEMORY : BOUND_COMPUTE;
-    if (parts.cta_s > body || parts.waves_s + parts.fixed_s > body)
+    if (parts.cta_s > body || parts.waves * (d->tile_s + d->wave_s) + parts.fixed_s > body)
         price.bound = BOUND_LATENCY;
     const struct fit_noise *noise = &d->noise[parts.kernel];
     price.variance = (inside ? noise->inside : noise->outside) * price.seconds * price.seconds;

@@ -39,7 +39,9 @@ static void resolve_decode(const struct step_model_options *options, struct mach
     double sms = gpu->sms.value / profile->on.sms;
     bool small_pages = options->page_tokens > 0 && (double)options->page_tokens < profile->rule.small_page_tokens;
     m->decode = (struct decode_machine){.t0_s = {fit->t0_s.value + fit->split_s.value, fit->t0_s.value},
+                                        .split_each_s = fit->split_each_s.value,
                                         .tile_s = fit->tile_s.value,
+                                        .wave_s = fit->wave_s.value,
                                         .ramp_s = fit->ramp_s.value,
                                         .ramp_half = fit->ramp_half_bytes.value * bandwidth,
                                         .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth,
@@ -47,8 +49,10 @@ static void resolve_decode(const struct step_model_options *options, struct mach
                                         .bytes_max = fit->bytes_max,
                                         .split_below_tiles = profile->rule.below_share * gpu->sms.value,
                                         .split_min_tokens = profile->rule.min_tokens,
+                                        .split_tokens = profile->rule.split_tokens,
                                         .flops = profile->rule.compute_share.value * gpu->bf16_flops.value,
                                         .sms = gpu->sms.value,
+                                        .places = gpu->sms.value * profile->rule.ctas_per_sm,
                                         .small_pages = small_pages,
                                         .noise = {noise_of(&fit->split), noise_of(&fit->single)}};
     if (small_pages)

@@ -24,8 +24,9 @@ struct gemm_machine {
     struct fit_noise noise;
 };
 struct decode_machine {
-    double t0_s[2], tile_s, ramp_s, ramp_half, bandwidth, cta_rate, bytes_max; /* t0_s by enum decode_kernel */
-    double split_below_tiles, split_min_tokens, flops, sms;
+    double t0_s[2], split_each_s, tile_s, wave_s, ramp_s, ramp_half; /* t0_s by enum decode_kernel */
+    double bandwidth, cta_rate, bytes_max;
+    double split_below_tiles, split_min_tokens, split_tokens, flops, sms, places; /* places: CTAs that run at once */
     bool small_pages;
     struct fit_noise noise[2];
 };
@@ -68,11 +69,14 @@ struct price small_price(const struct machine *machine, double bytes, double cou
 /* Decode attention of one layer. */
 struct decode_load {
     double sequences, context, longest; /* sum and longest of the tokens read */
+    double splits;                      /* CTAs that share a tile's context; 0: what the rule says */
     double tiles_per_sequence;          /* CTAs without splitting */
     double bytes_per_token, flops_per_token;
 };
 enum decode_kernel { DECODE_SPLIT, DECODE_SINGLE };
 static inline enum decode_kernel decode_pick(const struct decode_machine *d, const struct decode_load *load) {
+    if (load->splits > 0)
+        return load->splits > 1 ? DECODE_SPLIT : DECODE_SINGLE;
     bool few = load->sequences * load->tiles_per_sequence < d->split_below_tiles;
     return few && load->longest > d->split_min_tokens ? DECODE_SPLIT : DECODE_SINGLE;
 }

@@ -24,10 +24,12 @@ struct gemm_fit {
     double m_max, weight_bytes_min, weight_bytes_max; /* fitted range */
 };
 
-/* Decode attention for one KV dtype: t0 + split x [KV split] + sqrt(read^2 + (waves x tile)^2) with
- * read = max(bytes/bandwidth + ramp x bytes/(bytes + ramp_half), longest context's bytes/CTA rate); see attention.c. */
+/* Decode attention for one KV dtype: t0 + [KV split] x (split + splits x split_each) + sqrt(read^2 + (waves x tile)^2)
+ * + waves x wave with read = max(bytes over the rate of the CTAs that run, at most bandwidth, + ramp x bytes/(bytes +
+ * ramp_half), longest context's bytes/CTA rate); see attention.c. */
 struct decode_fit {
-    struct figure t0_s, split_s, tile_s, ramp_s, ramp_half_bytes, bandwidth_bytes_per_s, cta_bytes_per_s;
+    struct figure t0_s, split_s, split_each_s, tile_s, wave_s, ramp_s, ramp_half_bytes, bandwidth_bytes_per_s,
+        cta_bytes_per_s;
     struct fit_quality split, single; /* the two kernels apart */
     double bytes_max;                 /* fitted range */
 };
@@ -59,6 +61,7 @@ struct profile_gpu {
 struct decode_rule {
     double below_share;                         /* split while sequences x KV heads < share x SMs ... */
     double min_tokens;                          /* ... and the longest context exceeds this */
+    double ctas_per_sm, split_tokens;           /* CTAs that an SM runs at once; no split is shorter than this */
     double small_page_tokens, small_page_share; /* pages below the first reach this share of bandwidth */
     struct figure compute_share;                /* FLOPs of decode attention (MLA): share of the datasheet's */
 };

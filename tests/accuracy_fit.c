@@ -45,7 +45,10 @@ static void test_fit_again(void **state) {
     struct kernel_profile *profile = arena_alloc(models.arena, sizeof *profile);
     struct fit_report report;
     struct error err;
-    must_load(fit_profile(measured(), models.gpu, models.arena, profile, &report, &err), &err);
+    struct timing_source source;
+    must_load(timings_open(measured(), models.arena, &source, &err), &err);
+    struct fit_input in = {.source = &source, .gpu = models.gpu, .arena = models.arena, .report = &report};
+    must_load(fit_profile(&in, profile, &err), &err);
     same_figures("profile", kernel_profile_options, profile, models.profile);
     for (size_t i = 0; i < report.count; i++) {
         if (strncmp(report.ops[i].op, "all-reduce", 10) == 0)
@@ -61,7 +64,7 @@ static void test_missing_timings(void **state) {
     struct arena *arena = arena_create();
     struct timings timings;
     struct error err;
-    assert_int_equal(timings_read("/nonexistent", TIMING_GEMM, arena, &timings, &err), -1);
+    assert_int_equal(timings_published("/nonexistent", TIMING_GEMM, arena, &timings, &err), -1);
     assert_non_null(strstr(err.text, "hint:"));
     arena_destroy(arena);
 }

@@ -25,15 +25,22 @@ static void h200_from_h100(void **state) {
     assert_int_equal(rows.failed, 0);
     if (predict_kernels(&rows, models.gpu, models.profile, arena, points, &err) != 0)
         fail_msg("%s", err.text);
-    static const double medians[KERNEL_OPS] = {0.09, 0.15, 0.30};
-    static const size_t least[KERNEL_OPS] = {200, 60, 8};
-    for (int op = 0; op < KERNEL_OPS; op++) {
-        struct point_errors errors = point_errors(&points[op], arena);
-        print_message("%s: %zu points, median %.1f %%, p90 %.1f %%, worst %.1f %% at %s\n", points[op].op,
-                      points[op].count, 100 * errors.median, 100 * errors.p90, 100 * errors.worst,
-                      errors.worst_at->row->params);
-        assert_true(points[op].count >= least[op]);
-        assert_true(errors.median <= medians[op] && errors.median <= errors.p90 && errors.p90 <= errors.worst);
+    static const struct {
+        const char *op;
+        double median;
+        size_t least;
+    } expected[] = {{"gemm bf16", 0.09, 200}, {"decode attention bf16", 0.15, 60}, {"decode attention fp8", 0.30, 8}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const struct points *op = points;
+        while (strcmp(op->op, expected[i].op) != 0)
+            op++;
+        struct point_errors errors = point_errors(op, POINTS_ALL, arena);
+        print_message("%s: %zu points, median %.1f %%, p90 %.1f %%\n", op->op, op->count, 100 * errors.median,
+                      100 * errors.p90);
+        assert_true(op->count == errors.count && op->count >= expected[i].least);
+        assert_true(errors.median <= expected[i].median && errors.median <= errors.p90 && errors.p90 <= errors.worst);
+        struct point_errors held = point_errors(op, POINTS_HELD_OUT, arena);
+        assert_true(5 * held.count > op->count && 3 * held.count < 2 * op->count); /* about a third */
     }
     arena_destroy(models.arena);
     arena_destroy(arena);
@@ -45,13 +52,15 @@ static void errors_by_hand(void **state) {
     struct arena *arena = arena_create();
     struct measured rows[3] = {
         {.params = "a", .seconds = 1}, {.params = "b", .seconds = 2}, {.params = "c", .seconds = 4}};
-    struct point items[3] = {{&rows[0], 1}, {&rows[1], 2.2}, {&rows[2], 2}};
+    struct point items[3] = {{&rows[0], 1, false}, {&rows[1], 2.2, true}, {&rows[2], 2, false}};
     struct points points = {"hand", items, 3};
-    struct point_errors errors = point_errors(&points, arena);
+    struct point_errors errors = point_errors(&points, POINTS_ALL, arena);
     assert_float_equal(errors.median, 0.1, 1e-12);
     assert_float_equal(errors.worst, 0.5, 1e-12);
     assert_float_equal(errors.bias, 0, 1e-12);
     assert_ptr_equal(errors.worst_at, &items[2]);
+    errors = point_errors(&points, POINTS_HELD_OUT, arena);
+    assert_true(errors.count == 1 && errors.worst_at == &items[1]);
     arena_destroy(arena);
 }
 

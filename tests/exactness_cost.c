@@ -127,7 +127,7 @@ static const char population[] =
     "    turns: {kind: uniform, min: 2, max: 6}\n"
     "    think_time: {kind: exponential, mean: 3}\n";
 
-/* The bisection's answer keeps the SLO, and one session more does not; the price is that of its own run. */
+/* The bisection's answer keeps the SLO, and one session more, or 2 %, does not; the price is that of its own run. */
 static void at_the_highest_load(void **state) {
     (void)state;
     char path[] = "/tmp/tiersim-cost-XXXXXX";
@@ -148,9 +148,10 @@ static void at_the_highest_load(void **state) {
     assert_true(verdict.best && verdict.above && verdict_priced(&verdict) == verdict.best);
     double sessions = variant_sessions(v, verdict.best->load);
     assert_true(sessions >= 1 && sessions != 16); /* it has searched */
-    assert_true(variant_sessions(v, verdict.above->load) == sessions + 1);
+    double above = variant_sessions(v, verdict.above->load);
+    assert_true(above == sessions + 1 || (above > sessions && above <= 1.02 * sessions));
     for (int more = 0; more < 2; more++) {
-        struct variant_run run = {.variant = v, .load = (sessions + more) / 16, .seed = 1};
+        struct variant_run run = {.variant = v, .load = more ? verdict.above->load : sessions / 16, .seed = 1};
         struct metrics metrics;
         struct cluster_result result;
         struct cost cost;

@@ -12,22 +12,42 @@ void fit_set(struct figure *figure, double value, const char *source) {
     figure->source = source;
 }
 
+/* Which decode kernel runs: a fact of the kernels that were timed. */
+static const struct decode_rule rules[] = {
+    /* validate/kernels/decode.cuh: fewer tiles than half of the places (two CTAs an SM) are split until they fill them,
+     * no split below 128 tokens. Pages of 8 tokens read as fast as others (results/kernels.md). */
+    [TIMINGS_CALIBRATE] = {.below_share = 1.0,
+                           .min_tokens = 255,
+                           .ctas_per_sm = 2,
+                           .split_tokens = 128,
+                           .small_page_tokens = 0,
+                           .small_page_share = 1},
+    /* FlashAttention 3 splits when its tiles fill less than 0.8 of the SMs and the context is over 4 blocks of 128.
+     * Pages under 16 tokens: 1.8 of 3.1 TB/s were seen at page 8. */
+    [TIMINGS_OWN] = {.below_share = 0.8,
+                     .min_tokens = 512,
+                     .ctas_per_sm = 1,
+                     .split_tokens = 128,
+                     .small_page_tokens = 16,
+                     .small_page_share = 0.58},
+    [TIMINGS_PUBLISHED] = {.below_share = 0.8,
+                           .min_tokens = 512,
+                           .ctas_per_sm = 1,
+                           .split_tokens = 128,
+                           .small_page_tokens = 16,
+                           .small_page_share = 0.58},
+};
+
 /* What no timing here determines. */
-static void set_constants(const struct gpu *gpu, struct kernel_profile *profile) {
+static void set_constants(const struct fit_input *in, struct kernel_profile *profile) {
+    const struct gpu *gpu = in->gpu;
     *profile = (struct kernel_profile){
         .name = gpu->name,
         .gpu = gpu->name,
-        .description = "fitted by `make fit`; method and accuracy: results/calibration",
+        .description = arena_printf(in->arena, "fitted by `tiersim fit` to %s", in->source->source),
         .on = {gpu->hbm_bandwidth_bytes_per_s.value, gpu->bf16_flops.value, gpu->sms.value,
                gpu->nvlink_bytes_per_s.value},
-        /* FlashAttention 3 splits when its tiles fill less than 0.8 of the SMs and the context is over 4 blocks of 128.
-         * Pages under 16 tokens: 1.8 of 3.1 TB/s were seen at page 8. */
-        .rule = {.below_share = 0.8,
-                 .min_tokens = 512,
-                 .small_page_tokens = 16,
-                 .small_page_share = 0.58,
-                 .compute_share = {0.59, BASIS_SPEC,
-                                   "FlashMLA claims 580 TFLOPS of the H800's 989 where compute-bound"}},
+        .rule = rules[in->source->format],
         .small = {.kernel_s = {3.05e-6, BASIS_EXTRAPOLATED,
                                "norm, rotary, KV write, activation between weight reads in one graph: H200 (the same "
                                "SMs and clock), driver "
@@ -41,22 +61,18 @@ static void set_constants(const struct gpu *gpu, struct kernel_profile *profile)
          * (aiconfigurator): 0.68, 0.45, 0.77, 0.72 against 0.67; the logarithms' root mean square. */
         .spec_spread = 0.21,
     };
+    profile->rule.compute_share =
+        (struct figure){0.59, BASIS_SPEC, "FlashMLA claims 580 TFLOPS of the H800's 989 where compute-bound"};
 }
 
-int fit_profile(const char *directory, const struct gpu *gpu, struct arena *arena, struct kernel_profile *profile,
-                struct fit_report *report, struct error *err) {
-    static int (*const fits[TIMING_KINDS])(const struct timings *, struct arena *, struct kernel_profile *,
-                                           struct fit_report *,
-                                           struct error *) = {fit_gemm, fit_decode, fit_prefill, fit_collectives};
-    *report = (struct fit_report){0};
-    set_constants(gpu, profile);
-    for (int kind = 0; kind < TIMING_KINDS; kind++) {
-        struct timings timings;
-        if (timings_read(directory, (enum timing_kind)kind, arena, &timings, err) != 0)
+int fit_profile(const struct fit_input *in, struct kernel_profile *profile, struct error *err) {
+    static int (*const fits[])(const struct fit_input *, struct kernel_profile *,
+                               struct error *) = {fit_gemm, fit_decode, fit_prefill, fit_collectives};
+    *in->report = (struct fit_report){0};
+    set_constants(in, profile);
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++)
+        if (fits[i](in, profile, err) != 0)
             return -1;
-        if (fits[kind](&timings, arena, profile, report, err) != 0)
-            return -1;
-    }
     return 0;
 }
 
@@ -65,8 +81,13 @@ void fit_report_write(FILE *out, const struct fit_report *report) {
     fprintf(out, "|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < report->count; i++) {
         const struct fit_accuracy *op = &report->ops[i];
-        fprintf(out, "| %s | %zu | %.1f %% | %.1f %% | %.1f %% | %.3f | %.3f | %.3f |\n", op->op, op->rows,
-                100.0 * op->median, 100.0 * op->p90, 100.0 * op->worst, op->quality.spread, op->quality.sigma,
-                op->quality.spread_outside);
+        fprintf(out, "| %s%s | %zu | %.1f %% | %.1f %% | %.1f %% | %.3f | %.3f | %.3f |\n", op->op,
+                op->held_out ? ", held out" : "", op->rows, 100.0 * op->median, 100.0 * op->p90, 100.0 * op->worst,
+                op->quality.spread, op->quality.sigma, op->quality.spread_outside);
+    }
+    fprintf(out, "\n| constant | of | value | relative standard deviation |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < report->parameter_count; i++) {
+        const struct fit_parameter *p = &report->parameters[i];
+        fprintf(out, "| %s | %s | %.4g | %.3f |\n", p->name, p->op, p->value, p->sigma);
     }
 }

@@ -79,6 +79,7 @@ static void fill_quality(struct fit_problem *problem, const gsl_vector *weights,
                          struct fit_quality *quality) {
     size_t n = problem->rows.count, p = problem->parameter_count;
     gsl_matrix *covariance = gsl_matrix_alloc(p, p);
+    MUST(p <= FIT_FORM_MAX);
     gsl_multifit_nlinear_covar(w->J, 0.0, covariance);
     double chi2 = 0, weight = 0, plain = 0;
     for (size_t i = 0; i < n; i++) {
@@ -91,13 +92,17 @@ static void fill_quality(struct fit_problem *problem, const gsl_vector *weights,
     *quality = (struct fit_quality){.rows = (int64_t)n,
                                     .spread = sqrt(plain / (double)(n - p)),
                                     .sigma = prediction_sigma(w->J, weights, covariance, variance)};
+    for (size_t i = 0; i < p; i++)
+        for (size_t j = 0; j < p; j++)
+            problem->covariance[i * p + j] = variance * gsl_matrix_get(covariance, i, j);
     gsl_matrix_free(covariance);
 }
 
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err) {
     size_t n = problem->rows.count, p = problem->parameter_count;
     if (n <= p)
-        return error_set(err, "%zu timings are too few to fit %zu constants\n  hint: measure more shapes", n, p);
+        return error_set(err, "%s: %zu timings are too few to fit %zu constants\n  hint: measure more shapes",
+                         problem->op, n, p);
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
     gsl_multifit_nlinear_parameters options = gsl_multifit_nlinear_default_parameters();
     options.trs = gsl_multifit_nlinear_trs_lmaccel;
@@ -127,8 +132,8 @@ int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct e
     gsl_set_error_handler(handler);
     if (status == GSL_SUCCESS)
         return 0;
-    return error_set(err, "the fit failed: %s\n  hint: look for a zero or negative time among the timings",
-                     gsl_strerror(status));
+    return error_set(err, "%s: the fit failed: %s\n  hint: look for a zero or negative time among the timings",
+                     problem->op, gsl_strerror(status));
 }
 
 double fit_spread(const struct fit_problem *problem, struct fit_rows rows) {
@@ -149,12 +154,20 @@ struct fit_rows fit_rows_where(const struct timings *timings, bool (*keep)(const
     return rows;
 }
 
-int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *), struct arena *arena,
-                  double *spread, struct error *err) {
+struct fit_rows fit_rows_held_out(struct fit_rows rows, bool held_out, struct arena *arena) {
+    struct fit_rows some = {arena_alloc(arena, (rows.count + 1) * sizeof *some.at), 0};
+    for (size_t i = 0; i < rows.count; i++)
+        if (rows.at[i]->held_out == held_out)
+            some.at[some.count++] = rows.at[i];
+    return some;
+}
+
+int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *, double limit), double limit,
+                  struct arena *arena, double *spread, struct error *err) {
     struct fit_rows all = problem->rows, inner = {arena_alloc(arena, all.count * sizeof *inner.at), 0};
     struct fit_rows outer = {arena_alloc(arena, all.count * sizeof *outer.at), 0};
     for (size_t i = 0; i < all.count; i++) {
-        struct fit_rows *side = regime(all.at[i]) ? &outer : &inner;
+        struct fit_rows *side = regime(all.at[i], limit) ? &outer : &inner;
         side->at[side->count++] = all.at[i];
     }
     double *start = arena_alloc(arena, problem->parameter_count * sizeof *start);
@@ -168,19 +181,40 @@ int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timin
     return status;
 }
 
-void fit_report_add(struct fit_report *report, const char *op, const struct fit_problem *problem, struct fit_rows rows,
-                    const struct fit_quality *quality) {
-    MUST(report->count < FIT_OPS_MAX && rows.count > 0);
+static void report_set(struct fit_report *report, const char *op, bool held_out, const struct fit_problem *problem,
+                       struct fit_rows rows, const struct fit_quality *quality) {
+    if (rows.count == 0)
+        return;
+    MUST(report->count < FIT_OPS_MAX);
     double *off = malloc(rows.count * sizeof *off);
     MUST(off != NULL);
     for (size_t i = 0; i < rows.count; i++)
         off[i] = fabs(expm1(log_residual(problem, rows.at[i])));
     qsort(off, rows.count, sizeof *off, ascending);
     report->ops[report->count++] = (struct fit_accuracy){.op = op,
+                                                         .held_out = held_out,
                                                          .rows = rows.count,
                                                          .median = off[rows.count / 2],
                                                          .p90 = off[rows.count * 9 / 10],
                                                          .worst = off[rows.count - 1],
                                                          .quality = *quality};
     free(off);
+}
+
+void fit_report_rows(struct fit_report *report, const char *op, const struct fit_problem *problem, struct fit_rows rows,
+                     const struct fit_quality *quality, struct arena *arena) {
+    report_set(report, op, false, problem, fit_rows_held_out(rows, false, arena), quality);
+    report_set(report, op, true, problem, fit_rows_held_out(rows, true, arena), quality);
+}
+
+void fit_report_parameters(struct fit_report *report, const struct fit_problem *problem) {
+    size_t p = problem->parameter_count;
+    for (size_t i = 0; i < p; i++) {
+        MUST(report->parameter_count < FIT_PARAMETERS_MAX);
+        report->parameters[report->parameter_count++] =
+            (struct fit_parameter){.op = problem->op,
+                                   .name = problem->names[i],
+                                   .value = problem->parameters[i],
+                                   .sigma = sqrt(problem->covariance[i * p + i])};
+    }
 }

@@ -73,3 +73,46 @@ bool measured_is(const struct measured *row, const char *word) {
     const char *at = find_word(row->params, word, length);
     return at && (at[length] == 0 || at[length] == ' ');
 }
+
+/* Words that may differ between two runs of the same work: random lengths within a range, and how it was split. */
+static bool may_differ(const char *word) {
+    static const char *const keys[] = {"tokens=", "longest=", "splits="};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strncmp(word, keys[i], strlen(keys[i])) == 0)
+            return true;
+    return strncmp(word, "rule", 4) == 0 && (word[4] == ' ' || word[4] == 0);
+}
+
+static uint64_t hash_more(uint64_t hash, const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+    return hash;
+}
+
+bool measured_held_out(const struct measured *row) {
+    uint64_t hash = hash_more(0xcbf29ce484222325u, row->group, strlen(row->group));
+    for (const char *at = row->params; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (!may_differ(at))
+            hash = hash_more(hash_more(hash, " ", 1), at, strcspn(at, " "));
+    /* The low bits of FNV are the weakest. */
+    return (hash >> 32) % 3 == 0;
+}
+
+bool measured_same_work(const struct measured *a, const struct measured *b) {
+    const char *x = a->params, *y = b->params;
+    if (strcmp(a->group, b->group) != 0)
+        return false;
+    for (;;) {
+        while (*x && may_differ(x))
+            x += strcspn(x, " "), x += strspn(x, " ");
+        while (*y && may_differ(y))
+            y += strcspn(y, " "), y += strspn(y, " ");
+        size_t length = strcspn(x, " ");
+        if (length != strcspn(y, " ") || strncmp(x, y, length) != 0)
+            return false;
+        if (!*x)
+            return true;
+        x += length, x += strspn(x, " ");
+        y += length, y += strspn(y, " ");
+    }
+}

@@ -21,28 +21,36 @@ int measured_read(const char *directory, struct arena *arena, struct measured_ro
 int measured_number(const struct measured *row, const char *key, double *value, struct error *err);
 /* Whether `word` is one of the row's params. */
 bool measured_is(const struct measured *row, const char *word);
+/* Whether the row is held out of every fit: by a hash (FNV-1a, 64 bits) of its group and the words of its params, but
+ * for those that differ from run to run (random lengths, splits); one row in three. */
+bool measured_held_out(const struct measured *row);
+/* The same, whatever the variant, the random lengths and the splits: two ways of doing one thing. */
+bool measured_same_work(const struct measured *a, const struct measured *b);
 
-/* One point: what was measured (of several kernels or split counts for the same work, the fastest), what is predicted.
- */
+/* One point: what was measured (of several kernels for the same work, the fastest), what is predicted. */
 struct point {
     const struct measured *row;
     double predicted_s;
+    bool held_out;
 };
 struct points {
     const char *op;
     struct point *items;
     size_t count;
 };
-enum { KERNEL_OPS = 3 };
-/* Matrix products, and decode attention by KV dtype, on `gpu` by `profile`. */
+enum { KERNEL_OPS = 8 };
+/* Products and experts by dtype, decode attention by KV dtype, prefill attention, all-reduce: on `gpu` by `profile`. An
+ * op without rows has no points. */
 int predict_kernels(const struct measured_rows *rows, const struct gpu *gpu, const struct kernel_profile *profile,
                     struct arena *arena, struct points out[KERNEL_OPS], struct error *err);
 
-/* Quantiles of |predicted / measured - 1|, and the point that is worst. */
+/* Quantiles of |predicted / measured - 1| over some of the points, and the one that is worst. */
+enum point_set { POINTS_ALL, POINTS_FITTED, POINTS_HELD_OUT };
 struct point_errors {
+    size_t count;
     double median, p90, worst, bias; /* bias: median of predicted / measured - 1 */
-    const struct point *worst_at;
+    const struct point *worst_at;    /* NULL: there was none */
 };
-struct point_errors point_errors(const struct points *points, struct arena *arena);
+struct point_errors point_errors(const struct points *points, enum point_set set, struct arena *arena);
 
 #endif

@@ -35,7 +35,9 @@ static void write_decode(FILE *out, const char *key, const struct decode_fit *fi
     fprintf(out, "%s:\n", key);
     figure(out, "  ", "t0", &fit->t0_s, "s");
     figure(out, "  ", "split", &fit->split_s, "s");
+    figure(out, "  ", "split_each", &fit->split_each_s, "s");
     figure(out, "  ", "tile", &fit->tile_s, "s");
+    figure(out, "  ", "wave", &fit->wave_s, "s");
     figure(out, "  ", "ramp", &fit->ramp_s, "s");
     figure(out, "  ", "ramp_half", &fit->ramp_half_bytes, "B");
     figure(out, "  ", "bandwidth", &fit->bandwidth_bytes_per_s, "B/s");
@@ -74,8 +76,9 @@ static void write_collectives(FILE *out, const struct list *collectives) {
 
 static void write_rest(FILE *out, const struct kernel_profile *profile) {
     const struct decode_rule *rule = &profile->rule;
-    fprintf(out, "rule:\n  below_share: %g\n  min_tokens: %g\n  small_page_tokens: %g\n  small_page_share: %g\n",
-            rule->below_share, rule->min_tokens, rule->small_page_tokens, rule->small_page_share);
+    fprintf(out, "rule:\n  below_share: %g\n  min_tokens: %g\n  ctas_per_sm: %g\n  split_tokens: %g\n",
+            rule->below_share, rule->min_tokens, rule->ctas_per_sm, rule->split_tokens);
+    fprintf(out, "  small_page_tokens: %g\n  small_page_share: %g\n", rule->small_page_tokens, rule->small_page_share);
     figure(out, "  ", "compute_share", &rule->compute_share, "");
     fprintf(out, "small:\n");
     figure(out, "  ", "kernel", &profile->small.kernel_s, "s");

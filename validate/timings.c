@@ -1,78 +1,110 @@
-/* Reading the published timing tables. */
+/* Where timings come from, and which rows of tiersim-calibrate are timings of which kernel. */
+#include "validate/timings.h"
+
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "validate/csv.h"
-#include "validate/fit.h"
+static const char published_source[] =
+    "aiconfigurator @095f58a5: vLLM 0.24 (torch linear, FlashAttention 3, all-reduce in "
+    "a graph), NCCL 2.29";
 
-struct column {
-    const char *name;
-    size_t offset;
-};
-#define COLUMN(name_, member)                                                                                          \
-    { name_, offsetof(struct timing, member) }
-static const struct column gemm_columns[] = {COLUMN("m", m), COLUMN("n", n), COLUMN("k", k), {NULL, 0}};
-static const struct column decode_columns[] = {COLUMN("batch", batch),         COLUMN("n_q_heads", q_heads),
-                                               COLUMN("n_kv_heads", kv_heads), COLUMN("head_dim", head_dim),
-                                               COLUMN("ctx", context),         {NULL, 0}};
-static const struct column prefill_columns[] = {COLUMN("batch", batch),         COLUMN("n_q_heads", q_heads),
-                                                COLUMN("n_kv_heads", kv_heads), COLUMN("head_dim", head_dim),
-                                                COLUMN("isl", context),         {NULL, 0}};
-static const struct column comm_columns[] = {
-    COLUMN("num_gpus", gpus), COLUMN("message_elems_or_bytes", bytes), {NULL, 0}};
-static const struct {
-    const char *file;
-    const struct column *columns;
-} tables[TIMING_KINDS] = {{"h100_gemm.csv", gemm_columns},
-                          {"h100_decode_attn.csv", decode_columns},
-                          {"h100_prefill_attn.csv", prefill_columns},
-                          {"h100_comm.csv", comm_columns}};
-
-/* Collectives: all-reduce of 2-byte elements, by the newest vLLM kernel inside a CUDA graph and by the newest NCCL. */
-static bool wanted(const struct csv *csv, enum timing_kind kind, struct timing *row) {
-    if (kind == TIMING_DECODE)
-        row->fp8 = strcmp(csv_text(csv, "kv_dtype"), "fp8") == 0;
-    if (kind != TIMING_COMM)
-        return true;
-    const char *op = csv_text(csv, "op"), *src = csv_text(csv, "src"), *backend = csv_text(csv, "backend"),
-               *dtype = csv_text(csv, "dtype");
-    if (!op || !src || !backend || !dtype || strcmp(op, "all_reduce") != 0)
-        return false;
-    row->bytes *= 2.0;
-    row->nccl = strcmp(src, "nccl_2.29.2_nccl") == 0 && strcmp(dtype, "half") == 0;
-    return row->nccl || (strcmp(src, "vllm_0.24.0_custom_allreduce") == 0 && strcmp(backend, "vllm_graph") == 0);
+/* The value behind "KEY: " in DIRECTORY/machine.txt; `otherwise` where there is none. */
+static const char *machine_line(const char *directory, const char *key, const char *otherwise, struct arena *arena) {
+    char line[400];
+    size_t length = strlen(key);
+    FILE *in = fopen(arena_printf(arena, "%s/machine.txt", directory), "r");
+    const char *found = otherwise;
+    while (in && fgets(line, sizeof line, in))
+        if (strncmp(line, key, length) == 0 && line[length] == ':') {
+            line[strcspn(line, "\r\n")] = 0;
+            found = arena_strdup(arena, line + length + 1 + strspn(line + length + 1, " "));
+        }
+    if (in)
+        fclose(in);
+    return found;
 }
 
-static int read_rows(struct csv *csv, enum timing_kind kind, struct timing *rows, size_t *count, struct error *err) {
-    int more;
-    while ((more = csv_next(csv, err)) == 1) {
-        struct timing row = {0};
-        for (const struct column *c = tables[kind].columns; c->name; c++)
-            if (csv_number(csv, c->name, (double *)((char *)&row + c->offset), err) != 0)
-                return -1;
-        if (csv_number(csv, "latency_ms", &row.seconds, err) != 0)
-            return -1;
-        row.seconds *= 1e-3;
-        if (row.seconds <= 0)
-            return error_at(err, csv->at, "a time of %g ms\n  hint: mend or drop the line", row.seconds * 1e3);
-        if (wanted(csv, kind, &row))
-            rows[(*count)++] = row;
-    }
-    return more;
+int timings_open(const char *directory, struct arena *arena, struct timing_source *out, struct error *err) {
+    *out = (struct timing_source){.directory = directory, .format = TIMINGS_PUBLISHED, .source = published_source};
+    if (access(arena_printf(arena, "%s/rows.csv", directory), F_OK) != 0)
+        return 0;
+    out->format = TIMINGS_CALIBRATE;
+    out->source = arena_printf(arena, "tiersim-calibrate on %s, %.10s", machine_line(directory, "gpu", "a GPU", arena),
+                               machine_line(directory, "date", "no date", arena));
+    return measured_read(directory, arena, &out->rows, err);
 }
 
-int timings_read(const char *directory, enum timing_kind kind, struct arena *arena, struct timings *out,
+int timings_read(const struct timing_source *source, enum timing_kind kind, struct arena *arena, struct timings *out,
                  struct error *err) {
-    struct csv *csv = arena_alloc(arena, sizeof *csv);
-    const char *path = arena_printf(arena, "%s/%s", directory, tables[kind].file);
-    *out = (struct timings){0};
-    if (csv_open(csv, path, err) != 0)
-        return -1;
-    size_t lines = 0;
-    while (fgets(csv->line, sizeof csv->line, csv->file))
-        lines++;
-    csv_rewind(csv);
-    out->rows = arena_alloc(arena, (lines + 1) * sizeof *out->rows);
-    int status = read_rows(csv, kind, out->rows, &out->count, err);
-    csv_close(csv);
-    return status;
+    if (source->format == TIMINGS_CALIBRATE)
+        return timings_measured(&source->rows, kind, arena, out, err);
+    return timings_published(source->directory, kind, arena, out, err);
+}
+
+/* One number of a row's params and where it goes. */
+struct word {
+    const char *key;
+    size_t offset;
+    bool optional;
+};
+#define WORD(key_, member, optional_)                                                                                  \
+    { key_, offsetof(struct timing, member), optional_ }
+static const struct word gemm_words[] = {WORD("m", m, false), WORD("n", n, false), WORD("k", k, false), {0}};
+static const struct word decode_words[] = {
+    WORD("batch", batch, false),       WORD("context", context, false),
+    WORD("tokens", tokens, false),     WORD("longest", longest, false),
+    WORD("kv_heads", kv_heads, false), WORD("group", q_heads, false), /* times KV heads, below */
+    WORD("head", head_dim, false),     WORD("page", page, false),
+    WORD("splits", splits, true),      {0}};
+static const struct word prefill_words[] = {WORD("batch", batch, false),
+                                            WORD("length", context, false),
+                                            WORD("prefix", prefix, false),
+                                            WORD("q_heads", q_heads, false),
+                                            WORD("kv_heads", kv_heads, false),
+                                            WORD("head", head_dim, false),
+                                            {0}};
+static const struct word comm_words[] = {WORD("gpus", gpus, false), WORD("bytes", bytes, false), {0}};
+static const struct word experts_words[] = {
+    WORD("batch", m, false), WORD("experts", experts, false), WORD("top", experts_per_token, false),
+    WORD("width", n, false), WORD("hidden", k, false),        {0}};
+static const struct {
+    const char *group, *variant; /* variant NULL: all of the group */
+    const struct word *words;
+} kinds[TIMING_KINDS] = {{"gemm", NULL, gemm_words},
+                         {"decode", NULL, decode_words},
+                         {"prefill", NULL, prefill_words},
+                         {"collectives", "all_reduce", comm_words},
+                         {"moe_gemm", NULL, experts_words}};
+
+static int read_words(const struct measured *row, const struct word *words, struct timing *out, struct error *err) {
+    for (const struct word *word = words; word->key; word++) {
+        double *to = (double *)((char *)out + word->offset);
+        if (measured_number(row, word->key, to, err) == 0)
+            continue;
+        if (!word->optional)
+            return -1;
+        *to = 0;
+    }
+    return 0;
+}
+
+int timings_measured(const struct measured_rows *rows, enum timing_kind kind, struct arena *arena, struct timings *out,
+                     struct error *err) {
+    *out = (struct timings){.rows = arena_alloc(arena, (rows->count + 1) * sizeof *out->rows)};
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct measured *row = &rows->rows[i];
+        if (strcmp(row->group, kinds[kind].group) != 0 ||
+            (kinds[kind].variant && strcmp(row->variant, kinds[kind].variant) != 0))
+            continue;
+        struct timing timing = {.seconds = row->seconds, .row = row, .held_out = measured_held_out(row)};
+        if (read_words(row, kinds[kind].words, &timing, err) != 0)
+            return -1;
+        timing.fp8 = measured_is(row, "e4m3") || measured_is(row, "fp8");
+        timing.nccl = true;
+        if (kind == TIMING_DECODE)
+            timing.q_heads *= timing.kv_heads;
+        out->rows[out->count++] = timing;
+    }
+    return 0;
 }

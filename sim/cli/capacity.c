@@ -76,6 +76,8 @@ static double search_next(const struct search *s) {
         return next < high && next >= s->base / search_range ? next : 0;
     }
     next = whole_load(s->variant, sqrt(low * high));
+    if (next <= low) /* few sessions: the one between */
+        next = whole_load(s->variant, low + 1 / fmax(variant_sessions(s->variant, 1), 1));
     if (high / low <= search_resolution || next <= low || next >= high)
         return search_further(s, high);
     return next;

@@ -9,7 +9,7 @@
 #include "validate/fit.h"
 
 struct arguments {
-    const char *directory, *output, *report, *gpu;
+    const char *directory, *output, *report, *gpu, *base;
     bool json;
 };
 enum { KEY_JSON = 256 };
@@ -18,6 +18,7 @@ static const struct argp_option choices[] = {
     {"output", 'o', "FILE", 0, "the profile to write (default: standard output)", 0},
     {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown", 0},
     {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
+    {"base", 'b', "PROFILE", 0, "the profile that gives what DIR has no timings of, scaled by the datasheets", 0},
     {"json", KEY_JSON, NULL, 0, "the accuracy as one JSON document on standard output (with -o)", 0},
     {0}};
 
@@ -32,6 +33,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case 'g':
         arguments->gpu = text;
+        return 0;
+    case 'b':
+        arguments->base = text;
         return 0;
     case KEY_JSON:
         arguments->json = true;
@@ -84,6 +88,7 @@ static void print_json(const struct arguments *arguments, const struct fit_repor
         const struct fit_accuracy *op = &report->ops[i];
         json_object(&json, NULL);
         json_string(&json, "name", op->op);
+        json_string(&json, "rows_are", op->held_out ? "held out" : "fitted");
         json_integer(&json, "rows", (int64_t)op->rows);
         json_number(&json, "median_error", op->median);
         json_number(&json, "p90_error", op->p90);
@@ -97,11 +102,15 @@ static void print_json(const struct arguments *arguments, const struct fit_repor
 
 static int fit(const struct arguments *arguments, struct arena *arena, struct error *err) {
     struct gpu *gpu;
-    struct kernel_profile profile;
+    struct kernel_profile profile, *base = NULL;
     struct fit_report report;
-    if (load_gpu(arguments->gpu, (struct place){0}, arena, &gpu, err) != 0)
+    struct timing_source source;
+    if (load_gpu(arguments->gpu, (struct place){0}, arena, &gpu, err) != 0 ||
+        (arguments->base && load_profile_named(arguments->base, (struct place){0}, arena, &base, err) != 0) ||
+        timings_open(arguments->directory, arena, &source, err) != 0)
         return -1;
-    if (fit_profile(arguments->directory, gpu, arena, &profile, &report, err) != 0)
+    struct fit_input in = {.source = &source, .gpu = gpu, .base = base, .arena = arena, .report = &report};
+    if (fit_profile(&in, &profile, err) != 0)
         return -1;
     if (write_to(arguments->output, write_profile, &profile, err) != 0)
         return -1;
@@ -120,7 +129,8 @@ int verb_fit(int argc, char **argv) {
         parse,
         "DIR",
         "Fits kernel constants to the timings in DIR and writes them as a profile.\v"
-        "DIR holds h100_gemm.csv, h100_decode_attn.csv, h100_prefill_attn.csv and h100_comm.csv.",
+        "DIR holds the rows.csv of tiersim-calibrate, of which every third row is held out to judge the fit; or the "
+        "published tables h100_gemm.csv, h100_decode_attn.csv, h100_prefill_attn.csv and h100_comm.csv.",
         NULL,
         NULL,
         NULL};

@@ -105,7 +105,7 @@ static void print_json(const struct arguments *a, const struct gpu *gpu, const s
     for (int op = 0; op < OPS; op++) {
         if (points[op].count == 0)
             continue;
-        struct point_errors errors = point_errors(&points[op], arena);
+        struct point_errors errors = point_errors(&points[op], POINTS_ALL, arena);
         json_object(&json, NULL);
         json_string(&json, "name", points[op].op);
         json_integer(&json, "points", (int64_t)points[op].count);
@@ -132,7 +132,7 @@ static void print_people(const struct arguments *a, const struct gpu *gpu, const
     for (int op = 0; op < OPS; op++) {
         if (points[op].count == 0)
             continue;
-        struct point_errors errors = point_errors(&points[op], arena);
+        struct point_errors errors = point_errors(&points[op], POINTS_ALL, arena);
         table_row(table);
         table_cell(table, "%s", points[op].op);
         table_cell(table, "%zu", points[op].count);
@@ -145,7 +145,7 @@ static void print_people(const struct arguments *a, const struct gpu *gpu, const
     puts("");
     for (int op = 0; op < OPS; op++)
         if (points[op].count > 0) {
-            struct point_errors errors = point_errors(&points[op], arena);
+            struct point_errors errors = point_errors(&points[op], POINTS_ALL, arena);
             const struct measured *row = errors.worst_at->row;
             print_wrapped(stdout,
                           arena_printf(arena, "worst of %s: %s: predicted %.4g us, measured %.4g us (%s:%d)\n",
