@@ -62,8 +62,8 @@ struct fit_problem {
 };
 /* Solves it; fills rows, spread and sigma of quality (spread_outside is left). */
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err);
-/* Fits without the rows of a regime, and gives the spread of predictions for those; none of them: 0. The parameters are
- * put back. */
+/* Fits without the rows of a regime, and gives the spread of predictions for those; 0 where there is none, or too few
+ * others to fit. The parameters are put back. */
 int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *, double limit), double limit,
                   struct arena *arena, double *spread, struct error *err);
 /* Root mean square of log(predicted/measured) over rows. */
@@ -80,6 +80,25 @@ int fit_gemm(const struct fit_input *in, struct kernel_profile *profile, struct 
 int fit_decode(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_prefill(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_collectives(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
+
+/* A copy engine and copying kernels, one direction: the constants of a node's link (sim/memory/network.h has the form;
+ * struct copy_way of topology.h says what each is). */
+struct copy_fit {
+    double host_s, latency_s; /* of a single copy beside its bytes: until the host sees it done; the device's part */
+    double bandwidth_bytes_per_s, descriptor_s, loop_gap_s;
+    double small_below_bytes, descriptor_small_s, bandwidth_small_bytes_per_s; /* 0: one regime */
+    double kernel_launch_s, kernel_bandwidth_bytes_per_s, kernel_in_flight_bytes, kernel_round_trip_s,
+        kernel_cta_bytes_per_s;
+    struct fit_quality engine, kernel;
+};
+struct copy_fits {
+    struct copy_fit read, write; /* towards the GPU, away */
+    const char *source;
+};
+/* Error: no copies among the timings. */
+int fit_copies(const struct fit_input *in, struct copy_fits *fits, struct error *err);
+/* A mapping that a node file includes in the link of its copy engine. */
+void copies_write(FILE *out, const struct copy_fits *fits);
 
 /* YAML that load_kernel_profile reads back to the same values, and the report as Markdown. */
 void profile_write(FILE *out, const struct kernel_profile *profile);

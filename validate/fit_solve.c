@@ -12,15 +12,27 @@
 /* Rounds of reweighing, and the Cauchy scale in standard deviations (95 % efficient on normal residuals). */
 enum { rounds = 20 };
 static const double cauchy = 2.385;
+/* A parameter that the rows do not determine would run off to 0 or infinity. So each is tied to its start: a factor of
+ * e away costs as much as 1 % on one row, far less than any row says of a parameter that it does determine. */
+static const double tie = 0.01;
+
+/* What the solver sees. */
+struct tied {
+    const struct fit_problem *problem;
+    const gsl_vector *start; /* logarithms */
+};
 
 static double log_residual(const struct fit_problem *problem, const struct timing *row) {
     return log(problem->predict(row, problem->parameters, problem->context) / row->seconds);
 }
 
 static int residuals(const gsl_vector *x, void *data, gsl_vector *f) {
-    const struct fit_problem *problem = data;
-    for (size_t i = 0; i < problem->parameter_count; i++)
+    const struct tied *tied = data;
+    const struct fit_problem *problem = tied->problem;
+    for (size_t i = 0; i < problem->parameter_count; i++) {
         problem->parameters[i] = exp(gsl_vector_get(x, i));
+        gsl_vector_set(f, problem->rows.count + i, tie * (gsl_vector_get(x, i) - gsl_vector_get(tied->start, i)));
+    }
     for (size_t i = 0; i < problem->rows.count; i++) {
         double r = log_residual(problem, problem->rows.at[i]);
         if (!isfinite(r))
@@ -32,8 +44,8 @@ static int residuals(const gsl_vector *x, void *data, gsl_vector *f) {
 
 /* rms over rows of the standard deviation that the parameters' covariance gives log(prediction). */
 static double prediction_sigma(const gsl_matrix *jacobian, const gsl_vector *weights, const gsl_matrix *covariance,
-                               double variance) {
-    size_t rows = jacobian->size1, columns = jacobian->size2;
+                               size_t rows, double variance) {
+    size_t columns = jacobian->size2;
     double total = 0;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < columns; i++)
@@ -50,8 +62,7 @@ static int ascending(const void *a, const void *b) {
 
 /* Cauchy weights from the residuals: a row far off (a clock that dropped, a library that chose badly) pulls little. The
  * scale is the median absolute residual. */
-static void reweigh(const gsl_vector *residual, gsl_vector *weights) {
-    size_t n = residual->size;
+static void reweigh(const gsl_vector *residual, size_t n, gsl_vector *weights) {
     double *size = malloc(n * sizeof *size);
     MUST(size != NULL);
     for (size_t i = 0; i < n; i++)
@@ -91,11 +102,33 @@ static void fill_quality(struct fit_problem *problem, const gsl_vector *weights,
     double variance = chi2 / (weight * (double)(n - p) / (double)n);
     *quality = (struct fit_quality){.rows = (int64_t)n,
                                     .spread = sqrt(plain / (double)(n - p)),
-                                    .sigma = prediction_sigma(w->J, weights, covariance, variance)};
+                                    .sigma = prediction_sigma(w->J, weights, covariance, n, variance)};
     for (size_t i = 0; i < p; i++)
         for (size_t j = 0; j < p; j++)
             problem->covariance[i * p + j] = variance * gsl_matrix_get(covariance, i, j);
     gsl_matrix_free(covariance);
+}
+
+/* Solves in rounds of weights; `at` goes from the start to the solution. */
+static int solve_rounds(const struct tied *tied, gsl_vector *at, gsl_vector *weights,
+                        gsl_multifit_nlinear_workspace *w) {
+    size_t n = tied->problem->rows.count, p = tied->problem->parameter_count;
+    struct tied own = *tied;
+    gsl_vector *residual = gsl_vector_alloc(n + p);
+    gsl_multifit_nlinear_fdf function = {.f = residuals, .n = n + p, .p = p, .params = &own};
+    int status = GSL_SUCCESS;
+    gsl_vector_set_all(weights, 1.0);
+    for (int round = 0; round < rounds && status == GSL_SUCCESS; round++) {
+        status = solve_once(&function, at, weights, w);
+        if (status != GSL_SUCCESS)
+            break;
+        gsl_vector_memcpy(at, w->x);
+        residuals(at, &own, residual); /* leaves the solution in problem->parameters */
+        if (round + 1 < rounds)
+            reweigh(residual, n, weights);
+    }
+    gsl_vector_free(residual);
+    return status;
 }
 
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err) {
@@ -107,27 +140,17 @@ int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct e
     gsl_multifit_nlinear_parameters options = gsl_multifit_nlinear_default_parameters();
     options.trs = gsl_multifit_nlinear_trs_lmaccel;
     options.h_df = 1e-6; /* the forms have corners: a step of 1e-8 would be lost in rounding */
-    gsl_multifit_nlinear_workspace *w = gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &options, n, p);
-    gsl_vector *at = gsl_vector_alloc(p), *weights = gsl_vector_alloc(n), *residual = gsl_vector_alloc(n);
+    gsl_multifit_nlinear_workspace *w = gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &options, n + p, p);
+    gsl_vector *start = gsl_vector_alloc(p), *at = gsl_vector_alloc(p), *weights = gsl_vector_alloc(n + p);
     for (size_t i = 0; i < p; i++)
-        gsl_vector_set(at, i, log(problem->parameters[i]));
-    gsl_vector_set_all(weights, 1.0);
-    gsl_multifit_nlinear_fdf function = {.f = residuals, .n = n, .p = p, .params = problem};
-    int status = GSL_SUCCESS;
-    for (int round = 0; round < rounds && status == GSL_SUCCESS; round++) {
-        status = solve_once(&function, at, weights, w);
-        if (status != GSL_SUCCESS)
-            break;
-        gsl_vector_memcpy(at, w->x);
-        residuals(at, problem, residual); /* leaves the solution in problem->parameters */
-        if (round + 1 < rounds)
-            reweigh(residual, weights);
-    }
+        gsl_vector_set(start, i, log(problem->parameters[i]));
+    gsl_vector_memcpy(at, start);
+    int status = solve_rounds(&(struct tied){problem, start}, at, weights, w);
     if (status == GSL_SUCCESS)
         fill_quality(problem, weights, w, quality);
+    gsl_vector_free(start);
     gsl_vector_free(at);
     gsl_vector_free(weights);
-    gsl_vector_free(residual);
     gsl_multifit_nlinear_free(w);
     gsl_set_error_handler(handler);
     if (status == GSL_SUCCESS)
@@ -170,6 +193,9 @@ int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timin
         struct fit_rows *side = regime(all.at[i], limit) ? &outer : &inner;
         side->at[side->count++] = all.at[i];
     }
+    *spread = 0;
+    if (outer.count == 0 || inner.count < 2 * problem->parameter_count)
+        return 0;
     double *start = arena_alloc(arena, problem->parameter_count * sizeof *start);
     memcpy(start, problem->parameters, problem->parameter_count * sizeof *start);
     struct fit_quality quality;

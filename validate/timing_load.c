@@ -1,7 +1,8 @@
 /* A timing as the load that models/ prices. */
 #include "validate/timings.h"
 
-const char *const timing_kind_names[TIMING_KINDS + 1] = {"gemm", "decode", "prefill", "collective", "experts", NULL};
+const char *const timing_kind_names[TIMING_KINDS + 1] = {"gemm",    "decode", "prefill", "collective",
+                                                         "experts", "copy",   NULL};
 
 static double kv_bytes_per_token(const struct timing *row) {
     return 2.0 * row->head_dim * (row->fp8 ? 1.0 : 2.0) * row->kv_heads;
@@ -53,7 +54,12 @@ double timing_seconds(const struct machine *machine, enum timing_kind kind, cons
     case TIMING_PREFILL:
         prefill = timing_prefill_load(row);
         return prefill_seconds(&machine->prefill, &prefill);
-    default:
+    case TIMING_COPY:
+    case TIMING_KINDS:
+        break;
+    case TIMING_COMM:
         return all_reduce_price(machine, row->bytes, 1.0).seconds;
     }
+    MUST(!"a kernel's timing");
+    return 0;
 }

@@ -68,14 +68,27 @@ static const struct word comm_words[] = {WORD("gpus", gpus, false), WORD("bytes"
 static const struct word experts_words[] = {
     WORD("batch", m, false), WORD("experts", experts, false), WORD("top", experts_per_token, false),
     WORD("width", n, false), WORD("hidden", k, false),        {0}};
+static const struct word copy_words[] = {
+    WORD("block", block_bytes, false), WORD("blocks", blocks, false), WORD("ctas", ctas, true), {0}};
 static const struct {
     const char *group, *variant; /* variant NULL: all of the group */
     const struct word *words;
-} kinds[TIMING_KINDS] = {{"gemm", NULL, gemm_words},
-                         {"decode", NULL, decode_words},
-                         {"prefill", NULL, prefill_words},
-                         {"collectives", "all_reduce", comm_words},
-                         {"moe_gemm", NULL, experts_words}};
+} kinds[TIMING_KINDS] = {{"gemm", NULL, gemm_words},        {"decode", NULL, decode_words},
+                         {"prefill", NULL, prefill_words},  {"collectives", "all_reduce", comm_words},
+                         {"moe_gemm", NULL, experts_words}, {"copies", NULL, copy_words}};
+
+/* Copies that a link's model knows: pinned, scattered or a single one, one direction at a time. */
+static bool known_copy(const struct measured *row, struct timing *timing) {
+    static const char *const apis[] = {"loop", "batch", "kernel"};
+    for (int api = 0; api < 3; api++)
+        if (strcmp(row->variant, apis[api]) == 0) {
+            timing->api = api;
+            timing->up = measured_is(row, "dir=h2d");
+            return measured_is(row, "pinned") && !measured_is(row, "adjacent") &&
+                   (timing->up || measured_is(row, "dir=d2h"));
+        }
+    return false;
+}
 
 static int read_words(const struct measured *row, const struct word *words, struct timing *out, struct error *err) {
     for (const struct word *word = words; word->key; word++) {
@@ -98,6 +111,8 @@ int timings_measured(const struct measured_rows *rows, enum timing_kind kind, st
             (kinds[kind].variant && strcmp(row->variant, kinds[kind].variant) != 0))
             continue;
         struct timing timing = {.seconds = row->seconds, .row = row, .held_out = measured_held_out(row)};
+        if (kind == TIMING_COPY && !known_copy(row, &timing))
+            continue;
         if (read_words(row, kinds[kind].words, &timing, err) != 0)
             return -1;
         timing.fp8 = measured_is(row, "e4m3") || measured_is(row, "fp8");

@@ -18,15 +18,19 @@ struct timing {
     bool fp8;                                           /* weights of products, KV of attention */
     double gpus, bytes;                                 /* collective */
     bool nccl;
-    bool warm;                  /* decode: the KV may lie in the L2 */
-    bool held_out;              /* not to be fitted: what the fit is judged by */
-    const struct measured *row; /* NULL: not of tiersim-calibrate */
+    double block_bytes, blocks, ctas; /* copy */
+    bool up;                          /* copy: towards the GPU */
+    int api;                          /* copy: enum timing_copy */
+    bool warm;                        /* decode: the KV may lie in the L2 */
+    bool held_out;                    /* not to be fitted: what the fit is judged by */
+    const struct measured *row;       /* NULL: not of tiersim-calibrate */
 };
 struct timings {
     struct timing *rows;
     size_t count;
 };
-enum timing_kind { TIMING_GEMM, TIMING_DECODE, TIMING_PREFILL, TIMING_COMM, TIMING_EXPERTS, TIMING_KINDS };
+enum timing_kind { TIMING_GEMM, TIMING_DECODE, TIMING_PREFILL, TIMING_COMM, TIMING_EXPERTS, TIMING_COPY, TIMING_KINDS };
+enum timing_copy { TIMING_COPY_LOOP, TIMING_COPY_BATCH, TIMING_COPY_KERNEL };
 extern const char *const timing_kind_names[TIMING_KINDS + 1];
 
 /* A directory of timings, by what lies in it: rows.csv (docs/calibrate.md), else timings.csv
@@ -53,7 +57,8 @@ int timings_measured(const struct measured_rows *rows, enum timing_kind kind, st
 struct decode_load timing_decode_load(const struct timing *row);
 struct prefill_load timing_prefill_load(const struct timing *row);
 double timing_kv_bytes(const struct timing *row); /* decode: all that is read */
-/* Seconds that the models give the row's kernel on the machine (decode: of the row's KV dtype and page). */
+/* Seconds that the models give the row's kernel on the machine (decode: of the row's KV dtype and page). Not of copies:
+ * those are the links' (fit_copies.c). */
 double timing_seconds(const struct machine *machine, enum timing_kind kind, const struct timing *row);
 
 #endif

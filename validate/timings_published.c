@@ -26,6 +26,7 @@ static const struct {
                           {"h100_decode_attn.csv", decode_columns},
                           {"h100_prefill_attn.csv", prefill_columns},
                           {"h100_comm.csv", comm_columns},
+                          {NULL, NULL},
                           {NULL, NULL}};
 
 /* KV of up to 40 MB lies in the L2 and was measured warm, which a serving engine never sees: weights stream through the

@@ -9,7 +9,7 @@
 #include "validate/fit.h"
 
 struct arguments {
-    const char *directory, *output, *report, *gpu, *base;
+    const char *directory, *output, *report, *gpu, *base, *links;
     bool json;
 };
 enum { KEY_JSON = 256 };
@@ -17,6 +17,7 @@ enum { KEY_JSON = 256 };
 static const struct argp_option choices[] = {
     {"output", 'o', "FILE", 0, "the profile to write (default: standard output)", 0},
     {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown", 0},
+    {"links", 'l', "FILE", 0, "the copy engine's link to write, for a node file to include", 0},
     {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
     {"base", 'b', "PROFILE", 0, "the profile that gives what DIR has no timings of, scaled by the datasheets", 0},
     {"json", KEY_JSON, NULL, 0, "the accuracy as one JSON document on standard output (with -o)", 0},
@@ -33,6 +34,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case 'g':
         arguments->gpu = text;
+        return 0;
+    case 'l':
+        arguments->links = text;
         return 0;
     case 'b':
         arguments->base = text;
@@ -74,6 +78,10 @@ static void write_profile(FILE *out, const void *profile) {
     fprintf(out, "# Written by `tiersim fit`; change validate/, not this file.\n");
     profile_write(out, profile);
 }
+static void write_links(FILE *out, const void *fits) {
+    fprintf(out, "# Written by `tiersim fit --links`; change validate/, not this file.\n");
+    copies_write(out, fits);
+}
 static void write_report(FILE *out, const void *report) {
     fit_report_write(out, report);
 }
@@ -112,7 +120,11 @@ static int fit(const struct arguments *arguments, struct arena *arena, struct er
     struct fit_input in = {.source = &source, .gpu = gpu, .base = base, .arena = arena, .report = &report};
     if (fit_profile(&in, &profile, err) != 0)
         return -1;
-    if (write_to(arguments->output, write_profile, &profile, err) != 0)
+    struct copy_fits copies;
+    if (arguments->links && fit_copies(&in, &copies, err) != 0)
+        return -1;
+    if (write_to(arguments->output, write_profile, &profile, err) != 0 ||
+        (arguments->links && write_to(arguments->links, write_links, &copies, err) != 0))
         return -1;
     if (arguments->report && write_to(arguments->report, write_report, &report, err) != 0)
         return -1;

@@ -1,5 +1,6 @@
 #include "sim/memory/lone_copy.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "sim/engine/engine.h"
@@ -66,9 +67,12 @@ static void as_loop(struct link_direction *way, const struct copy_way *api) {
     way->descriptor_most = 0;
 }
 
-/* By Little's law: what a CTA keeps in flight, a round trip, all CTAs. */
-static void as_kernel(struct link_direction *way, const struct copy_way *api, uint32_t ctas) {
-    double flying = ctas * api->kernel_in_flight_bytes / api->kernel_round_trip_s;
+/* By Little's law: a CTA takes a block in as many round trips as what it keeps in flight needs, and issues it at its
+ * rate. */
+static void as_kernel(struct link_direction *way, const struct copy_way *api, const struct lone_copy *copy) {
+    double block = (double)copy->bytes / copy->blocks, trips = ceil(block / api->kernel_in_flight_bytes);
+    double issue_s = api->kernel_cta_bytes_per_s > 0 ? block / api->kernel_cta_bytes_per_s : 0;
+    double flying = copy->ctas * block / (trips * api->kernel_round_trip_s + issue_s);
     double most = api->kernel_bandwidth_bytes_per_s;
     *way = (struct link_direction){.bandwidth_bytes_per_s = flying < most ? flying : most,
                                    .latency_s = api->kernel_launch_s};
@@ -84,8 +88,9 @@ static bool adapt(const struct lone_copy *copy, const struct node_link *link, en
         as_loop(way, api);
         return true;
     }
-    if (copy->kind == COPY_KERNEL && api->kernel_bandwidth_bytes_per_s > 0 && api->kernel_round_trip_s > 0) {
-        as_kernel(way, api, copy->ctas);
+    if (copy->kind == COPY_KERNEL && api->kernel_bandwidth_bytes_per_s > 0 && api->kernel_round_trip_s > 0 &&
+        api->kernel_in_flight_bytes > 0) {
+        as_kernel(way, api, copy);
         options->fifo = false;
         return true;
     }

@@ -22,6 +22,7 @@ struct copy_way {
     double kernel_launch_s;              /* until the host sees an empty one done */
     double kernel_in_flight_bytes;       /* that a CTA keeps in flight */
     double kernel_round_trip_s;          /* of one of its loads or stores */
+    double kernel_cta_bytes_per_s;       /* that a CTA issues at most, beside that wait; 0: no limit */
 };
 struct copy_api {
     struct copy_way read, write;

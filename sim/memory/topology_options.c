@@ -55,6 +55,13 @@ static const struct option way_table[] = {
      .fallback = "0",
      .max = 1,
      .help = "time of one of its loads (read) or stores (write) over the link"},
+    {.name = "kernel_cta_rate",
+     .kind = OPTION_REAL,
+     .offset = WAY(kernel_cta_bytes_per_s),
+     .unit = UNIT_BYTES_PER_S,
+     .fallback = "0",
+     .max = 1e18,
+     .help = "rate at which a CTA issues them, beside that wait; 0: no limit"},
     OPTION_END};
 #undef WAY
 static const struct option api_table[] = {{.name = "read",
