@@ -52,15 +52,17 @@ static void errors_by_hand(void **state) {
     struct arena *arena = arena_create();
     struct measured rows[3] = {
         {.params = "a", .seconds = 1}, {.params = "b", .seconds = 2}, {.params = "c", .seconds = 4}};
-    struct point items[3] = {{&rows[0], 1, false}, {&rows[1], 2.2, true}, {&rows[2], 2, false}};
+    struct point items[3] = {
+        {&rows[0], 1, 0.9, 1.1, false}, {&rows[1], 2.2, 2.1, 2.3, true}, {&rows[2], 2, 1.5, 4.0, false}};
     struct points points = {"hand", items, 3};
     struct point_errors errors = point_errors(&points, POINTS_ALL, arena);
     assert_float_equal(errors.median, 0.1, 1e-12);
     assert_float_equal(errors.worst, 0.5, 1e-12);
     assert_float_equal(errors.bias, 0, 1e-12);
     assert_ptr_equal(errors.worst_at, &items[2]);
+    assert_float_equal(errors.covered, 2.0 / 3.0, 1e-12);
     errors = point_errors(&points, POINTS_HELD_OUT, arena);
-    assert_true(errors.count == 1 && errors.worst_at == &items[1]);
+    assert_true(errors.count == 1 && errors.covered == 0 && errors.worst_at == &items[1]);
     arena_destroy(arena);
 }
 

@@ -31,6 +31,7 @@ bool measured_same_work(const struct measured *a, const struct measured *b);
 struct point {
     const struct measured *row;
     double predicted_s;
+    double low_s, high_s; /* 90 % interval of one row like this; 0: the model says none */
     bool held_out;
 };
 struct points {
@@ -49,6 +50,7 @@ enum point_set { POINTS_ALL, POINTS_FITTED, POINTS_HELD_OUT };
 struct point_errors {
     size_t count;
     double median, p90, worst, bias; /* bias: median of predicted / measured - 1 */
+    double covered;                  /* share of those with an interval that it holds; -1: none has one */
     const struct point *worst_at;    /* NULL: there was none */
 };
 struct point_errors point_errors(const struct points *points, enum point_set set, struct arena *arena);

@@ -5,6 +5,9 @@
 
 #include "validate/timings.h"
 
+/* 90 % of a normal distribution lies within this many standard deviations. */
+static const double interval_90 = 1.6448536269514722;
+
 struct predicting {
     const struct gpu *gpu;
     const struct kernel_profile *profile;
@@ -26,7 +29,8 @@ static const struct {
                      {"all-reduce", TIMING_COMM, false}};
 
 /* What the simulator would say: a decode is split by the rule, however the row was. */
-static int predict(const struct predicting *p, enum timing_kind kind, const struct timing *timing, double *seconds) {
+static int predict(const struct predicting *p, enum timing_kind kind, const struct timing *timing,
+                   struct point *point) {
     struct timing row = *timing;
     struct machine machine;
     struct step_model_options options = {.gpu = p->gpu,
@@ -37,7 +41,12 @@ static int predict(const struct predicting *p, enum timing_kind kind, const stru
     if (machine_resolve(&options, &machine, p->err) != 0)
         return -1;
     row.splits = 0;
-    *seconds = timing_seconds(&machine, kind, &row);
+    struct price price = timing_price(&machine, kind, &row);
+    double variance = price.variance / (price.seconds * price.seconds) + machine.spec_variance;
+    double half = interval_90 * sqrt(variance);
+    point->predicted_s = price.seconds;
+    point->low_s = price.seconds / (1.0 + half);
+    point->high_s = price.seconds * (1.0 + half);
     return 0;
 }
 
@@ -73,7 +82,7 @@ static int predict_kind(const struct predicting *p, const struct measured_rows *
         if (!point)
             point = &out->items[out->count++];
         *point = (struct point){.row = timing->row, .held_out = timing->held_out};
-        if (predict(p, kind, timing, &point->predicted_s) != 0)
+        if (predict(p, kind, timing, point) != 0)
             return -1;
     }
     return 0;
@@ -97,12 +106,15 @@ static int by_size(const void *a, const void *b) {
 
 struct point_errors point_errors(const struct points *points, enum point_set set, struct arena *arena) {
     struct point_errors out = {.worst = -1};
+    size_t intervals = 0, held = 0;
     double *sizes = arena_alloc(arena, (points->count + 1) * sizeof *sizes),
            *signed_errors = arena_alloc(arena, (points->count + 1) * sizeof *sizes);
     for (size_t i = 0; i < points->count; i++) {
         const struct point *point = &points->items[i];
         if (set != POINTS_ALL && point->held_out != (set == POINTS_HELD_OUT))
             continue;
+        intervals += point->high_s > 0;
+        held += point->high_s > 0 && point->low_s <= point->row->seconds && point->row->seconds <= point->high_s;
         double off = point->predicted_s / point->row->seconds - 1;
         signed_errors[out.count] = off;
         sizes[out.count++] = fabs(off);
@@ -112,7 +124,8 @@ struct point_errors point_errors(const struct points *points, enum point_set set
         }
     }
     if (out.count == 0)
-        return (struct point_errors){0};
+        return (struct point_errors){.covered = -1};
+    out.covered = intervals > 0 ? (double)held / (double)intervals : -1;
     qsort(sizes, out.count, sizeof *sizes, by_size);
     qsort(signed_errors, out.count, sizeof *sizes, by_size);
     out.median = sizes[out.count / 2];

@@ -35,31 +35,35 @@ struct prefill_load timing_prefill_load(const struct timing *row) {
                                  .rows_per_token = row->q_heads / row->kv_heads};
 }
 
-double timing_seconds(const struct machine *machine, enum timing_kind kind, const struct timing *row) {
+struct price timing_price(const struct machine *machine, enum timing_kind kind, const struct timing *row) {
     enum dtype dtype = row->fp8 ? DTYPE_FP8 : DTYPE_BF16;
     struct decode_load decode;
     struct prefill_load prefill;
     struct arch arch;
     switch (kind) {
     case TIMING_GEMM:
-        return gemm_price(machine, dtype, row->m, row->n, row->k, 1.0).seconds;
+        return gemm_price(machine, dtype, row->m, row->n, row->k, 1.0);
     case TIMING_EXPERTS:
         arch = (struct arch){.experts = (int64_t)row->experts,
                              .experts_per_token = (int64_t)row->experts_per_token,
                              .hidden = (int64_t)row->k};
-        return experts_price(machine, dtype, row->m, &arch, row->n, 1.0).seconds;
+        return experts_price(machine, dtype, row->m, &arch, row->n, 1.0);
     case TIMING_DECODE:
         decode = timing_decode_load(row);
-        return decode_seconds(&machine->decode, &decode);
+        return decode_price(machine, &decode, 1.0);
     case TIMING_PREFILL:
         prefill = timing_prefill_load(row);
-        return prefill_seconds(&machine->prefill, &prefill);
+        return prefill_price(machine, &prefill, 1.0);
+    case TIMING_COMM:
+        return all_reduce_price(machine, row->bytes, 1.0);
     case TIMING_COPY:
     case TIMING_KINDS:
         break;
-    case TIMING_COMM:
-        return all_reduce_price(machine, row->bytes, 1.0).seconds;
     }
     MUST(!"a kernel's timing");
-    return 0;
+    return (struct price){0};
+}
+
+double timing_seconds(const struct machine *machine, enum timing_kind kind, const struct timing *row) {
+    return timing_price(machine, kind, row).seconds;
 }

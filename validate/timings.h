@@ -60,5 +60,7 @@ double timing_kv_bytes(const struct timing *row); /* decode: all that is read */
 /* Seconds that the models give the row's kernel on the machine (decode: of the row's KV dtype and page). Not of copies:
  * those are the links' (fit_copies.c). */
 double timing_seconds(const struct machine *machine, enum timing_kind kind, const struct timing *row);
+/* The same with its variance and basis. */
+struct price timing_price(const struct machine *machine, enum timing_kind kind, const struct timing *row);
 
 #endif
