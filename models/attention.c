@@ -65,9 +65,15 @@ static inline double decode_total(const struct decode_machine *d, const struct d
     return parts->fixed_s + sqrt(read_s * read_s + tiles_s * tiles_s) + parts->waves * d->wave_s;
 }
 
+static inline bool decode_inside(const struct decode_machine *d, const struct decode_load *load,
+                                 const struct decode_parts *parts) {
+    return load->context * load->bytes_per_token <= d->bytes_max && !d->small_pages &&
+           parts->compute_s < parts->memory_s && parts->cta_s < parts->memory_s;
+}
+
 double decode_seconds(const struct decode_machine *d, const struct decode_load *load) {
     struct decode_parts parts = decode_parts(d, load);
-    return decode_total(d, &parts);
+    return decode_total(d, &parts) * (1.0 + d->noise[parts.kernel].drawn[!decode_inside(d, load, &parts)]);
 }
 
 struct price decode_price(const struct machine *machine, const struct decode_load *load, double count) {
@@ -77,14 +83,14 @@ struct price decode_price(const struct machine *machine, const struct decode_loa
     struct price price = {.seconds = count * decode_total(d, &parts),
                           .bytes = count * bytes,
                           .flops = count * load->context * load->flops_per_token};
-    bool inside =
-        bytes <= d->bytes_max && !d->small_pages && parts.compute_s < parts.memory_s && parts.cta_s < parts.memory_s;
+    bool inside = decode_inside(d, load, &parts);
     double body = parts.memory_s > parts.compute_s ? parts.memory_s : parts.compute_s;
     price.bound = parts.memory_s > parts.compute_s ? BOUND_MEMORY : BOUND_COMPUTE;
     if (parts.cta_s > body || parts.waves * (d->tile_s + d->wave_s) + parts.fixed_s > body)
         price.bound = BOUND_LATENCY;
-    const struct fit_noise *noise = &d->noise[parts.kernel];
-    price.variance = (inside ? noise->inside : noise->outside) * price.seconds * price.seconds;
+    static const enum hardware_share shares[] = {
+        [BOUND_MEMORY] = SHARE_MEMORY, [BOUND_COMPUTE] = SHARE_COMPUTE, [BOUND_LATENCY] = SHARE_FIXED};
+    price_error(&price, machine, &d->noise[parts.kernel], inside, shares[price.bound]);
     price.basis = basis_weaker(machine->floor, inside ? BASIS_MEASURED : BASIS_EXTRAPOLATED);
     return price;
 }
@@ -112,9 +118,13 @@ static inline double prefill_total(const struct prefill_machine *p, const struct
     return p->t0_s + sqrt(sqrt(c2 * c2 + t2 * t2) + parts->io_s * parts->io_s) + parts->waves_s + parts->prefix_s;
 }
 
+static inline bool prefill_inside(const struct prefill_machine *p, const struct prefill_load *load) {
+    return load->context <= load->tokens && load->context <= p->length_max * load->sequences;
+}
+
 double prefill_seconds(const struct prefill_machine *p, const struct prefill_load *load) {
     struct prefill_parts parts = prefill_parts(p, load);
-    return prefill_total(p, &parts);
+    return prefill_total(p, &parts) * (1.0 + p->noise.drawn[!prefill_inside(p, load)]);
 }
 
 struct price prefill_price(const struct machine *machine, const struct prefill_load *load, double count) {
@@ -124,11 +134,13 @@ struct price prefill_price(const struct machine *machine, const struct prefill_l
         .seconds = count * prefill_total(p, &parts),
         .bytes = count * (load->tokens * load->io_per_token + (load->context - load->tokens) * load->bytes_per_token),
         .flops = count * load->pairs * load->flops_per_pair};
-    bool inside = load->context <= load->tokens && load->context <= p->length_max * load->sequences;
+    bool inside = prefill_inside(p, load);
     price.bound = parts.compute_s > parts.prefix_s + parts.io_s ? BOUND_COMPUTE : BOUND_MEMORY;
     if (p->t0_s + parts.waves_s + parts.path_s > parts.compute_s + parts.prefix_s + parts.io_s)
         price.bound = BOUND_LATENCY;
-    price.variance = (inside ? p->noise.inside : p->noise.outside) * price.seconds * price.seconds;
+    static const enum hardware_share shares[] = {
+        [BOUND_MEMORY] = SHARE_MEMORY, [BOUND_COMPUTE] = SHARE_PREFILL, [BOUND_LATENCY] = SHARE_FIXED};
+    price_error(&price, machine, &p->noise, inside, shares[price.bound]);
     price.basis = basis_weaker(machine->floor, inside ? BASIS_MEASURED : BASIS_EXTRAPOLATED);
     return price;
 }

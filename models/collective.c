@@ -25,7 +25,7 @@ struct price all_reduce_price(const struct machine *machine, double bytes, doubl
     }
     MUST(best != NULL);
     price.seconds *= count;
-    price.variance = (fits ? best->noise.inside : best->noise.outside) * price.seconds * price.seconds;
+    price_error(&price, machine, &best->noise, fits, SHARE_FIXED);
     price.basis = basis_weaker(basis_weaker(machine->floor, best->basis), fits ? BASIS_MEASURED : BASIS_EXTRAPOLATED);
     return price;
 }
@@ -36,6 +36,6 @@ struct price small_price(const struct machine *machine, double bytes, double cou
         .seconds = count * (machine->small_s + moving_s), .bytes = count * bytes, .basis = machine->floor};
     price.basis = basis_weaker(price.basis, BASIS_EXTRAPOLATED);
     price.bound = moving_s > machine->small_s ? BOUND_MEMORY : BOUND_LATENCY;
-    price.variance = machine->small_variance * price.seconds * price.seconds;
+    price_error(&price, machine, &machine->small_noise, true, price.bound == BOUND_MEMORY ? SHARE_MEMORY : SHARE_FIXED);
     return price;
 }

@@ -41,16 +41,10 @@ static struct price gemm_finish(const struct machine *machine, double memory_s, 
     price.bound = memory_s > compute_s ? BOUND_MEMORY : BOUND_COMPUTE;
     if (fixed_s > memory_s && fixed_s > compute_s)
         price.bound = BOUND_LATENCY;
-    price.variance = (inside ? g->noise.inside : g->noise.outside) * price.seconds * price.seconds;
+    static const enum hardware_share shares[] = {
+        [BOUND_MEMORY] = SHARE_MEMORY, [BOUND_COMPUTE] = SHARE_COMPUTE, [BOUND_LATENCY] = SHARE_FIXED};
+    price_error(&price, machine, &g->noise, inside, shares[price.bound]);
     price.basis = basis_weaker(machine->floor, inside ? BASIS_MEASURED : BASIS_EXTRAPOLATED);
-    return price;
-}
-
-static struct price price_times(struct price price, double count) {
-    price.seconds *= count;
-    price.variance *= count * count;
-    price.bytes *= count;
-    price.flops *= count;
     return price;
 }
 

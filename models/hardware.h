@@ -8,6 +8,7 @@
 struct gpu {
     const char *name;
     const char *description;
+    const char *architecture;                /* "hopper"; GPUs of one differ little in the shares they reach */
     struct figure hbm_capacity_bytes;        /* what the driver reports */
     struct figure hbm_bandwidth_bytes_per_s; /* datasheet */
     struct figure l2_bytes;

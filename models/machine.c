@@ -1,87 +1,119 @@
-/* A kernel profile made absolute for a GPU: on the GPU that it was fitted on as it stands; on another, each constant
- * scaled by the datasheets' ratio (rates by bandwidth or FLOPs, fixed times kept), which holds the efficiencies. */
+/* A kernel profile made absolute for a GPU: on the GPU that it was fitted on as it stands, on another by the
+ * datasheets' ratio; then, if there is one, a draw of how wrong that may be. */
 #include <string.h>
 
-#include "models/ops.h"
+#include "models/step_model.h"
 
-static struct fit_noise noise_of(const struct fit_quality *fit) {
-    double sigma2 = fit->sigma * fit->sigma;
-    return (struct fit_noise){.inside = fit->spread * fit->spread + sigma2,
-                              .outside = fit->spread_outside * fit->spread_outside + sigma2};
+/* What differs between the GPU that was measured and the one asked for: new over old, of the datasheets. */
+struct datasheet_ratio {
+    double memory, bf16, fp8, sms, link;
+};
+
+static struct datasheet_ratio datasheet_ratio(const struct profile_gpu *on, const struct gpu *gpu, double link) {
+    double fp8 = gpu->fp8_flops.value > 0 ? gpu->fp8_flops.value : gpu->bf16_flops.value;
+    return (struct datasheet_ratio){.memory = gpu->hbm_bandwidth_bytes_per_s.value / on->bandwidth_bytes_per_s,
+                                    .bf16 = gpu->bf16_flops.value / on->bf16_flops,
+                                    .fp8 = fp8 / on->bf16_flops,
+                                    .sms = gpu->sms.value / on->sms,
+                                    .link = link / on->nvlink_bytes_per_s};
 }
 
-static void resolve_gemm(const struct kernel_profile *profile, const struct gpu *gpu, struct machine *m) {
-    const struct gemm_fit *fit = &profile->gemm;
-    double bandwidth = gpu->hbm_bandwidth_bytes_per_s.value / profile->on.bandwidth_bytes_per_s;
-    double bf16 = gpu->bf16_flops.value / profile->on.bf16_flops;
-    double fp8 = gpu->fp8_flops.value > 0 ? gpu->fp8_flops.value / profile->on.bf16_flops : bf16;
+/* The rule that makes another GPU's constants from a profile and two datasheets. The efficiencies are held:
+ *   rates of memory (products, attention, small kernels)      x memory bandwidth
+ *   what a memory holds in flight (w_half, ramp_half)         x memory bandwidth
+ *   a decode CTA's rate                                       x memory bandwidth / SMs
+ *   rates of products and prefill, FLOPs that tire the clock  x dense FLOPS, of the weights' dtype
+ *   an SM's time for a tile of prefill                        x SMs / dense FLOPS
+ *   all-reduce's rate                                         x link
+ *   SMs, CTAs that run at once, when decode splits            its own SMs
+ *   fixed times (t0, tiles, waves, ramp, alpha, small, gaps)  as they are
+ * On the profile's own GPU every ratio is 1. */
+static void machine_scale(struct machine *m, const struct datasheet_ratio *ratio, double sms) {
+    m->gemm.bandwidth *= ratio->memory;
+    m->gemm.w_half *= ratio->memory;
+    m->gemm.sms = sms;
+    m->gemm.flops[DTYPE_FP8] *= ratio->fp8;
+    m->gemm.flops[DTYPE_BF16] *= ratio->bf16;
+    m->gemm.flops[DTYPE_INT4] *= ratio->bf16; /* 4-bit weights are multiplied in bf16 */
+    m->gemm.sustained_half *= ratio->bf16;
+    m->decode.bandwidth *= ratio->memory;
+    m->decode.ramp_half *= ratio->memory;
+    m->decode.cta_rate = m->decode.cta_rate * ratio->memory / ratio->sms;
+    m->decode.flops *= ratio->bf16;
+    m->decode.split_below_tiles *= sms;
+    m->decode.places *= sms;
+    m->decode.sms = m->prefill.sms = sms;
+    m->prefill.bandwidth *= ratio->memory;
+    m->prefill.flops *= ratio->bf16;
+    m->prefill.tile_token_s = m->prefill.tile_token_s * ratio->sms / ratio->bf16;
+    m->prefill.sustained_half *= ratio->bf16;
+    for (int i = 0; i < m->collectives; i++)
+        m->collective[i].beta *= ratio->link;
+}
+
+static struct fit_noise noise_of(const struct fit_quality *fit, enum error_source source) {
+    return (struct fit_noise){
+        .source = source, .spread = fit->spread, .sigma = fit->sigma, .spread_outside = fit->spread_outside};
+}
+
+static void resolve_gemm(const struct gemm_fit *fit, struct machine *m) {
+    double flops = fit->flops.value;
     m->gemm = (struct gemm_machine){.t0_s = fit->t0_s.value,
-                                    .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth,
-                                    .w_half = fit->w_half_bytes.value * bandwidth,
+                                    .bandwidth = fit->bandwidth_bytes_per_s.value,
+                                    .w_half = fit->w_half_bytes.value,
                                     .k_half = fit->k_half.value,
-                                    .sms = gpu->sms.value,
-                                    .flops = {fit->flops.value * bf16, fit->flops.value * fp8, fit->flops.value * bf16},
+                                    .flops = {flops, flops, flops},
                                     .sustained_loss = fit->sustained_loss.value,
-                                    .sustained_half = fit->sustained_half_flop.value * bf16,
+                                    .sustained_half = fit->sustained_half_flop.value,
                                     .m_max = fit->m_max,
                                     .weights_min = fit->weight_bytes_min,
                                     .weights_max = fit->weight_bytes_max,
-                                    .noise = noise_of(&fit->fit)};
-    m->peak_flops[DTYPE_BF16] = m->peak_flops[DTYPE_INT4] = gpu->bf16_flops.value;
-    m->peak_flops[DTYPE_FP8] = gpu->fp8_flops.value > 0 ? gpu->fp8_flops.value : gpu->bf16_flops.value;
+                                    .noise = noise_of(&fit->fit, ERROR_GEMM)};
 }
 
 static void resolve_decode(const struct step_model_options *options, struct machine *m) {
-    const struct kernel_profile *profile = options->profile;
-    const struct gpu *gpu = options->gpu;
-    const struct decode_fit *fit = options->kv_dtype == DTYPE_FP8 ? &profile->decode_fp8 : &profile->decode_bf16;
-    double bandwidth = gpu->hbm_bandwidth_bytes_per_s.value / profile->on.bandwidth_bytes_per_s;
-    double sms = gpu->sms.value / profile->on.sms;
-    bool small_pages = options->page_tokens > 0 && (double)options->page_tokens < profile->rule.small_page_tokens;
+    const struct decode_rule *rule = &options->profile->rule;
+    bool fp8 = options->kv_dtype == DTYPE_FP8;
+    const struct decode_fit *fit = fp8 ? &options->profile->decode_fp8 : &options->profile->decode_bf16;
+    enum error_source source = fp8 ? ERROR_DECODE_FP8 : ERROR_DECODE_BF16;
+    bool small_pages = options->page_tokens > 0 && (double)options->page_tokens < rule->small_page_tokens;
     m->decode = (struct decode_machine){.t0_s = {fit->t0_s.value + fit->split_s.value, fit->t0_s.value},
                                         .split_each_s = fit->split_each_s.value,
                                         .tile_s = fit->tile_s.value,
                                         .wave_s = fit->wave_s.value,
                                         .ramp_s = fit->ramp_s.value,
-                                        .ramp_half = fit->ramp_half_bytes.value * bandwidth,
-                                        .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth,
-                                        .cta_rate = fit->cta_bytes_per_s.value * bandwidth / sms,
+                                        .ramp_half = fit->ramp_half_bytes.value,
+                                        .bandwidth = fit->bandwidth_bytes_per_s.value,
+                                        .cta_rate = fit->cta_bytes_per_s.value,
                                         .bytes_max = fit->bytes_max,
-                                        .split_below_tiles = profile->rule.below_share * gpu->sms.value,
-                                        .split_min_tokens = profile->rule.min_tokens,
-                                        .split_tokens = profile->rule.split_tokens,
-                                        .flops = profile->rule.compute_share.value * gpu->bf16_flops.value,
-                                        .sms = gpu->sms.value,
-                                        .places = gpu->sms.value * profile->rule.ctas_per_sm,
+                                        .split_below_tiles = rule->below_share,
+                                        .split_min_tokens = rule->min_tokens,
+                                        .split_tokens = rule->split_tokens,
+                                        .flops = rule->compute_share.value * options->profile->on.bf16_flops,
+                                        .places = rule->ctas_per_sm,
                                         .small_pages = small_pages,
-                                        .noise = {noise_of(&fit->split), noise_of(&fit->single)}};
+                                        .noise = {noise_of(&fit->split, source), noise_of(&fit->single, source)}};
     if (small_pages)
-        m->decode.bandwidth *= profile->rule.small_page_share;
+        m->decode.bandwidth *= rule->small_page_share;
 }
 
-static void resolve_prefill(const struct kernel_profile *profile, const struct gpu *gpu, struct machine *m) {
-    const struct prefill_fit *fit = &profile->prefill;
-    double bf16 = gpu->bf16_flops.value / profile->on.bf16_flops, sms = gpu->sms.value / profile->on.sms;
-    double bandwidth = gpu->hbm_bandwidth_bytes_per_s.value / profile->on.bandwidth_bytes_per_s;
-    m->prefill =
-        (struct prefill_machine){.t0_s = fit->t0_s.value,
-                                 .flops = fit->flops.value * bf16,
-                                 .s_half = fit->s_half_tokens.value,
-                                 .tile_token_s = fit->tile_token_s.value * sms / bf16, /* an SM's share of the FLOPs */
-                                 .tile_s = fit->tile_s.value,
-                                 .sustained_loss = fit->sustained_loss.value,
-                                 .sustained_half = fit->sustained_half_flop.value * bf16,
-                                 .bandwidth = fit->bandwidth_bytes_per_s.value * bandwidth,
-                                 .sms = gpu->sms.value,
-                                 .length_max = fit->length_max,
-                                 .noise = noise_of(&fit->fit)};
+static void resolve_prefill(const struct prefill_fit *fit, struct machine *m) {
+    m->prefill = (struct prefill_machine){.t0_s = fit->t0_s.value,
+                                          .flops = fit->flops.value,
+                                          .s_half = fit->s_half_tokens.value,
+                                          .tile_token_s = fit->tile_token_s.value,
+                                          .tile_s = fit->tile_s.value,
+                                          .sustained_loss = fit->sustained_loss.value,
+                                          .sustained_half = fit->sustained_half_flop.value,
+                                          .bandwidth = fit->bandwidth_bytes_per_s.value,
+                                          .length_max = fit->length_max,
+                                          .noise = noise_of(&fit->fit, ERROR_PREFILL)};
 }
 
 /* The group size itself, else the next larger one that was fitted. */
 static int resolve_collectives(const struct step_model_options *options, struct machine *m, struct error *err) {
     const struct list *list = &options->profile->collectives;
     const struct collective_fit *fits = list->items;
-    double link = m->link / options->profile->on.nvlink_bytes_per_s;
     int64_t size = 0;
     for (size_t i = 0; i < list->count; i++)
         if (fits[i].gpus >= options->tp && (size == 0 || fits[i].gpus < size))
@@ -97,29 +129,97 @@ static int resolve_collectives(const struct step_model_options *options, struct 
         m->collective[m->collectives++] =
             (struct collective_machine){.alpha_s = fits[i].alpha_s.value,
                                         .alpha2_s = fits[i].alpha2_s.value,
-                                        .beta = fits[i].beta_bytes_per_s.value * link,
+                                        .beta = fits[i].beta_bytes_per_s.value,
                                         .bytes_max = fits[i].bytes_max,
-                                        .noise = noise_of(&fits[i].fit),
+                                        .noise = noise_of(&fits[i].fit, ERROR_COLLECTIVE),
                                         .basis = size == options->tp ? BASIS_MEASURED : BASIS_EXTRAPOLATED};
     }
     return 0;
+}
+
+/* ---- draws ---- */
+
+/* Fixed times and rates as the GPU may turn out to have them, where only a datasheet speaks. */
+static void draw_hardware(struct machine *m, const struct draw *draw) {
+    double slower[SHARES]; /* time over what the shares held from the measured GPU give */
+    for (int i = 0; i < SHARES; i++)
+        slower[i] = error_factor(m->hardware[i] * draw->common[ERROR_HARDWARE + i]);
+    double *const memory[] = {&m->gemm.bandwidth, &m->decode.bandwidth, &m->decode.cta_rate, &m->prefill.bandwidth,
+                              &m->small_bandwidth};
+    double *const compute[] = {&m->gemm.flops[DTYPE_BF16], &m->gemm.flops[DTYPE_FP8], &m->gemm.flops[DTYPE_INT4],
+                               &m->decode.flops};
+    double *const fixed[] = {&m->gemm.t0_s,
+                             &m->decode.t0_s[DECODE_SPLIT],
+                             &m->decode.t0_s[DECODE_SINGLE],
+                             &m->decode.tile_s,
+                             &m->decode.wave_s,
+                             &m->decode.split_each_s,
+                             &m->decode.ramp_s,
+                             &m->prefill.t0_s,
+                             &m->prefill.tile_s,
+                             &m->small_s,
+                             &m->layer_s,
+                             &m->step_s};
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
+        *memory[i] /= slower[SHARE_MEMORY];
+    for (size_t i = 0; i < sizeof compute / sizeof *compute; i++)
+        *compute[i] /= slower[SHARE_COMPUTE];
+    m->prefill.flops /= slower[SHARE_PREFILL];
+    m->prefill.tile_token_s *= slower[SHARE_PREFILL];
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        *fixed[i] *= slower[SHARE_FIXED];
+    for (int i = 0; i < m->collectives; i++) {
+        m->collective[i].alpha_s *= slower[SHARE_FIXED];
+        m->collective[i].alpha2_s *= slower[SHARE_FIXED];
+        m->collective[i].beta /= slower[SHARE_FIXED];
+    }
+}
+
+static void draw_noise(struct fit_noise *noise, const struct draw *draw, double own) {
+    double common = noise->sigma * draw->common[noise->source];
+    double outside =
+        noise->source < ERROR_SMALL ? noise->spread_outside * draw->common[ERROR_OUTSIDE + noise->source] : 0;
+    noise->drawn[0] = error_factor(common + noise->spread * own) - 1;
+    noise->drawn[1] = error_factor(common + outside) - 1;
+}
+
+/* Products have their own errors op by op; the other kernels one each. */
+static void machine_draw(struct machine *m, const struct draw *draw, enum dtype kv_dtype) {
+    _Static_assert(OP_COUNT + 2 * DTYPE_INT4 <= DRAW_OWN_MAX, "decode's kernels have errors of their own");
+    draw_hardware(m, draw);
+    draw_noise(&m->gemm.noise, draw, 0);
+    for (int op = 0; op < OP_COUNT; op++)
+        m->own_products[op] = error_factor(m->gemm.noise.spread * draw->own[op]) - 1;
+    for (int kernel = 0; kernel < 2; kernel++)
+        draw_noise(&m->decode.noise[kernel], draw, draw->own[OP_COUNT + 2 * (int)kv_dtype + kernel]);
+    draw_noise(&m->prefill.noise, draw, draw->own[OP_ATTENTION_PREFILL]);
+    for (int i = 0; i < m->collectives; i++)
+        draw_noise(&m->collective[i].noise, draw, draw->own[OP_ALL_REDUCE]);
+    draw_noise(&m->small_noise, draw, 0);
 }
 
 int machine_resolve(const struct step_model_options *options, struct machine *m, struct error *err) {
     const struct kernel_profile *profile = options->profile;
     const struct gpu *gpu = options->gpu;
     *m = (struct machine){.peak_bandwidth = gpu->hbm_bandwidth_bytes_per_s.value};
-    bool own = strcmp(profile->gpu, gpu->name) == 0;
-    m->floor = own ? BASIS_MEASURED : BASIS_SPEC;
-    m->spec_variance = own ? 0.0 : profile->spec_spread * profile->spec_spread;
+    m->floor = strcmp(profile->gpu, gpu->name) == 0 ? BASIS_MEASURED : BASIS_SPEC;
     m->link = gpu->nvlink_bytes_per_s.value > 0 ? gpu->nvlink_bytes_per_s.value : gpu->pcie_bytes_per_s.value;
+    m->peak_flops[DTYPE_BF16] = m->peak_flops[DTYPE_INT4] = gpu->bf16_flops.value;
+    m->peak_flops[DTYPE_FP8] = gpu->fp8_flops.value > 0 ? gpu->fp8_flops.value : gpu->bf16_flops.value;
     m->small_s = profile->small.kernel_s.value;
     m->small_bandwidth = profile->small.bandwidth_share.value * m->peak_bandwidth;
     m->layer_s = profile->small.layer_s.value;
     m->step_s = profile->small.step_s.value;
-    m->small_variance = profile->small.spread * profile->small.spread;
-    resolve_gemm(profile, gpu, m);
+    m->small_noise = (struct fit_noise){.source = ERROR_SMALL, .sigma = profile->small.spread};
+    resolve_gemm(&profile->gemm, m);
     resolve_decode(options, m);
-    resolve_prefill(profile, gpu, m);
-    return options->tp > 1 ? resolve_collectives(options, m, err) : 0;
+    resolve_prefill(&profile->prefill, m);
+    if (options->tp > 1 && resolve_collectives(options, m, err) != 0)
+        return -1;
+    struct datasheet_ratio ratio = datasheet_ratio(&profile->on, gpu, m->link);
+    machine_scale(m, &ratio, gpu->sms.value);
+    hardware_spread(profile, gpu, m->hardware);
+    if (options->draw)
+        machine_draw(m, options->draw, options->kv_dtype);
+    return 0;
 }

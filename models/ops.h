@@ -3,18 +3,24 @@
 #ifndef MODELS_OPS_H
 #define MODELS_OPS_H
 
+#include "models/draw.h"
 #include "models/profile.h"
 #include "models/step.h"
 
-/* t seconds with its variance (independent part), what it moved and did. */
+/* t seconds with how far they may be off, what it moved and did. */
 struct price {
-    double seconds, variance, bytes, flops;
+    double seconds, bytes, flops;
+    struct uncertainty error;
     enum step_bound bound;
     enum basis basis;
+    bool inside; /* the fitted range */
 };
 
+/* How well a form fitted (struct fit_quality), and what a draw makes of it: times err by the factor 1 + drawn, inside
+ * and outside the fitted range; 0 without a draw. */
 struct fit_noise {
-    double inside, outside; /* relative variance within and outside the fitted range */
+    enum error_source source;
+    double spread, sigma, spread_outside, drawn[2];
 };
 
 struct gemm_machine {
@@ -47,14 +53,25 @@ struct machine {
     struct prefill_machine prefill;
     struct collective_machine collective[COLLECTIVES_MAX];
     int collectives;
-    double small_s, small_bandwidth, layer_s, step_s, small_variance;
+    double small_s, small_bandwidth, layer_s, step_s;
+    struct fit_noise small_noise;
     double peak_bandwidth, peak_flops[DTYPE_COUNT], link;
-    double spec_variance; /* relative, common to all kernels: 0 on the GPU that the profile was fitted on */
-    enum basis floor;     /* no price is better known than this */
+    double hardware[SHARES];           /* hardware_spread: 0 on the GPU that the profile was fitted on */
+    double own_products[DRAW_OWN_MAX]; /* a draw's 1 + x of single products (enum op) within the fitted range */
+    enum basis floor;                  /* no price is better known than this */
 };
 
-/* Makes the profile's constants absolute for the GPU. Error: no all-reduce constants for tp. */
+/* Makes the profile's constants absolute for the GPU, of the options' draw if there is one. Error: no all-reduce
+ * constants for tp. */
 int machine_resolve(const struct step_model_options *options, struct machine *machine, struct error *err);
+
+/* Applies the draw to price->seconds, and notes how far they may be off: the fit's errors, and the GPU's in `share`. */
+void price_error(struct price *price, const struct machine *machine, const struct fit_noise *noise, bool inside,
+                 enum hardware_share share);
+/* One after the other: sums; bound by what the longer is bound by. */
+struct price price_sum(struct price a, struct price b);
+/* `count` times the same. */
+struct price price_times(struct price price, double count);
 
 /* `count` products of m x k by k x n. */
 struct price gemm_price(const struct machine *machine, enum dtype dtype, double m, double n, double k, double count);

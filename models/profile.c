@@ -115,6 +115,11 @@ static const struct option on_options[] = {
     REAL(profile_gpu, "bf16", bf16_flops, UNIT_FLOPS, NULL, "datasheet dense BF16 rate"),
     REAL(profile_gpu, "sms", sms, UNIT_NONE, NULL, "streaming multiprocessors"),
     REAL(profile_gpu, "nvlink", nvlink_bytes_per_s, UNIT_BYTES_PER_S, NULL, "one direction"),
+    {.name = "architecture",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct profile_gpu, architecture),
+     .fallback = "",
+     .help = "of its SMs, as in configs/hardware"},
     OPTION_END,
 };
 
@@ -157,7 +162,8 @@ const struct option kernel_profile_options[] = {
      .help = "all-reduce by group size; the fastest that applies is taken"},
     NESTED(kernel_profile, "small", small, small_options, "small kernels and gaps"),
     REAL(kernel_profile, "spec_spread", spec_spread, UNIT_RATIO, NULL,
-         "log standard deviation of efficiency from GPU to GPU"),
+         "log standard deviation of what another GPU's constants, scaled by datasheet, are wrong by; other "
+         "architectures have at least the spread of shares seen there (models/draw.c)"),
     OPTION_END,
 };
 
@@ -174,6 +180,7 @@ const struct option engine_profile_options[] = {
     FIGURE(engine_profile, "step", step_s, UNIT_SECONDS, "host time a step"),
     FIGURE(engine_profile, "per_sequence", per_sequence_s, UNIT_SECONDS, "host time a step and sequence"),
     FIGURE(engine_profile, "request", request_s, UNIT_SECONDS, "host time a request before its first step"),
+    REAL(engine_profile, "spread", spread, UNIT_RATIO, "0", "log standard deviation of these times, together"),
     {.name = "graph_sizes",
      .kind = OPTION_REALS,
      .offset = offsetof(struct engine_profile, graph_sizes),
@@ -191,5 +198,6 @@ const struct option connector_profile_options[] = {
     FIGURE(connector_profile, "load_per_token", load_per_token_s, UNIT_SECONDS, "and of each token"),
     FIGURE(connector_profile, "store", store_s, UNIT_SECONDS, "software time of a store"),
     FIGURE(connector_profile, "store_per_token", store_per_token_s, UNIT_SECONDS, "and of each token"),
+    REAL(connector_profile, "spread", spread, UNIT_RATIO, "0", "log standard deviation of these times, together"),
     OPTION_END,
 };

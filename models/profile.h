@@ -55,6 +55,7 @@ struct collective_fit {
 /* Datasheet of the GPU that a profile was fitted on: another GPU's constants follow by ratio, at basis `spec`. */
 struct profile_gpu {
     double bandwidth_bytes_per_s, bf16_flops, sms, nvlink_bytes_per_s;
+    const char *architecture; /* of struct gpu; NULL: not said */
 };
 
 /* Which decode kernel runs. */
@@ -83,7 +84,7 @@ struct kernel_profile {
     struct prefill_fit prefill;
     struct list collectives; /* struct collective_fit: the fastest of those for the group size */
     struct small_kernels small;
-    double spec_spread; /* log standard deviation of efficiency from GPU to GPU */
+    double spec_spread; /* log standard deviation of what another GPU's constants, scaled by datasheet, are wrong by */
 };
 extern const struct option kernel_profile_options[];
 extern const struct option engine_profile_options[];
@@ -95,6 +96,7 @@ struct engine_profile {
     bool asynchronous;
     struct figure step_s, per_sequence_s; /* host time a step = step_s + per_sequence_s x sequences */
     struct figure request_s;              /* host time a request, before its first step (tokenise, schedule) */
+    double spread;                        /* log standard deviation of these times, together; 0: not known */
     struct list graph_sizes;              /* double: batch sizes that decode steps pad to; empty: none */
 };
 
@@ -102,6 +104,7 @@ struct engine_profile {
 struct connector_profile {
     const char *name;
     struct figure load_s, load_per_token_s, store_s, store_per_token_s;
+    double spread; /* log standard deviation of these times, together; 0: not known */
 };
 
 #endif

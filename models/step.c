@@ -7,9 +7,6 @@
 
 #include "models/step_model.h"
 
-/* 90 % of a normal distribution lies within this many standard deviations. */
-static const double interval_90 = 1.6448536269514722;
-
 /* Bytes a rank needs beside weights and KV: the widest intermediate tensors of a full step in bf16, logits of up to 256
  * sequences in fp32, and NCCL's buffers (342 to 392 MB: aiconfigurator's system files). */
 static double activation_bytes(const struct step_model *model) {
@@ -89,6 +86,7 @@ static void set_engine(struct step_model *model, const struct engine_profile *en
     model->asynchronous = engine->asynchronous;
     model->host_s = engine->step_s.value;
     model->host_per_sequence_s = engine->per_sequence_s.value;
+    model->host_spread = engine->spread;
     model->host_basis = basis_weaker(engine->step_s.basis, engine->per_sequence_s.basis);
     const double *sizes = engine->graph_sizes.items;
     size_t count = engine->graph_sizes.count;
@@ -258,10 +256,22 @@ double step_seconds(const struct step_model *model, const struct step_shape *sha
     return gpu_s > host_s ? gpu_s : host_s;
 }
 
+/* Where the host sets the time, what the GPU's share is wrong by is hidden. */
+static void add_host_error(const struct step_model *model, const struct step_shape *shape, double seconds,
+                           struct uncertainty *error) {
+    double host_s = step_host_seconds(model, shape);
+    if (model->asynchronous && host_s < seconds)
+        return;
+    if (model->asynchronous)
+        *error = (struct uncertainty){0};
+    error->common[ERROR_HOST] = model->host_spread * host_s;
+}
+
 struct step_cost step_cost(const struct step_model *model, const struct step_shape *shape) {
     struct step_row body = token_row(model, step_padded_tokens(model, shape)), head = head_row(model, shape->logits);
     struct step_cost cost = {.seconds = step_seconds(model, shape)};
-    double variance = body.variance + head.variance;
+    struct uncertainty error = body.error;
+    uncertainty_add(&error, &head.error);
     cost.basis = basis_weaker((enum basis)body.basis, (enum basis)head.basis);
     struct decode_load decode;
     struct prefill_load prefill;
@@ -276,15 +286,14 @@ struct step_cost step_cost(const struct step_model *model, const struct step_sha
     if (prefill_load_window(model, shape, &prefill))
         parts[count++] = prefill_price(&model->machine, &prefill, model->window_layers);
     for (int i = 0; i < count; i++) {
-        variance += parts[i].variance;
+        uncertainty_add(&error, &parts[i].error);
         cost.basis = basis_weaker(cost.basis, parts[i].basis);
     }
     if (model->host)
+        add_host_error(model, shape, cost.seconds, &error);
+    if (model->host)
         cost.basis = basis_weaker(cost.basis, model->host_basis);
-    variance += model->machine.spec_variance * cost.seconds * cost.seconds;
-    double half = interval_90 * sqrt(variance) / cost.seconds;
-    cost.low_s = cost.seconds / (1.0 + half);
-    cost.high_s = cost.seconds * (1.0 + half);
+    error_interval(cost.seconds, uncertainty_s(&error), &cost.low_s, &cost.high_s);
     return cost;
 }
 

@@ -14,6 +14,7 @@
 struct kernel_profile; /* a GPU's fitted constants: models/profile.h */
 struct engine_profile; /* host overhead of the serving engine: models/profile.h */
 struct step_model;
+struct draw; /* of the models' errors: models/draw.h */
 
 /* One step: sums over its sequences. A context counts the tokens that a sequence's last query attends to, its own
  * included. */
@@ -45,6 +46,8 @@ struct step_model_options {
     enum dtype weight_dtype, kv_dtype;
     int64_t max_step_tokens; /* largest number of tokens in a step, for the GEMM table */
     int64_t page_tokens;     /* KV block size as the attention kernel sees it; default 16 */
+    const struct draw *draw; /* of how wrong the profile may be; NULL: as it stands. The engine's times are drawn before
+                                (models/draw.h) */
 };
 
 /* 0, or -1: the model does not fit tp GPUs (names what is needed and what there is), heads not divisible, ... */

@@ -27,8 +27,9 @@ _Static_assert((int)OP_COUNT <= (int)STEP_OPS_MAX, "step_ops callers have room")
 
 /* What all ops that depend on one number (tokens in the step, or logits) come to. */
 struct step_row {
-    double seconds, variance, bytes, flops;
+    double seconds, bytes, flops;
     int basis; /* enum basis */
+    struct uncertainty error;
 };
 
 struct step_model {
@@ -43,7 +44,7 @@ struct step_model {
     struct decode_load decode;   /* per-token constants filled in */
     struct prefill_load prefill; /* the same */
     bool host, asynchronous;
-    double host_s, host_per_sequence_s;
+    double host_s, host_per_sequence_s, host_spread;
     enum basis host_basis;
     int64_t *pads; /* padded batch for decode steps of up to pads_max sequences; NULL: none */
     int64_t pads_max;

@@ -1,5 +1,4 @@
 /* A step op by op, for people: the same prices that the table adds up. */
-#include <math.h>
 #include <string.h>
 
 #include "models/step_model.h"
@@ -9,18 +8,6 @@ const char *const step_bound_names[] = {"memory", "compute", "latency", "link", 
 static const char *const op_names[OP_COUNT] = {
     "embedding", "qkv",     "kv_b",           "attention_decode", "attention_prefill", "o_proj",  "gate_up", "down",
     "router",    "experts", "shared_experts", "all_reduce",       "elementwise",       "lm_head", "gaps",    "host"};
-
-static struct price merge(struct price a, struct price b) {
-    if (a.seconds == 0)
-        return b;
-    struct price sum = {.seconds = a.seconds + b.seconds,
-                        .variance = a.variance + b.variance,
-                        .bytes = a.bytes + b.bytes,
-                        .flops = a.flops + b.flops,
-                        .basis = basis_weaker(a.basis, b.basis)};
-    sum.bound = a.seconds >= b.seconds ? a.bound : b.bound;
-    return sum;
-}
 
 static const char *attention_prices(const struct step_model *model, const struct step_shape *shape,
                                     struct price *prices) {
@@ -34,14 +21,14 @@ static const char *attention_prices(const struct step_model *model, const struct
     }
     if (decode_load_full(model, shape, &d)) {
         prices[OP_ATTENTION_DECODE] =
-            merge(decode_price(&model->machine, &d, model->full_layers), prices[OP_ATTENTION_DECODE]);
+            price_sum(decode_price(&model->machine, &d, model->full_layers), prices[OP_ATTENTION_DECODE]);
         kernel = kernels[decode_pick(&model->machine.decode, &d)];
     }
     if (prefill_load_full(model, shape, &p))
         prices[OP_ATTENTION_PREFILL] = prefill_price(&model->machine, &p, model->full_layers);
     if (prefill_load_window(model, shape, &p))
         prices[OP_ATTENTION_PREFILL] =
-            merge(prices[OP_ATTENTION_PREFILL], prefill_price(&model->machine, &p, model->window_layers));
+            price_sum(prices[OP_ATTENTION_PREFILL], prefill_price(&model->machine, &p, model->window_layers));
     return kernel;
 }
 
@@ -69,6 +56,7 @@ static void host_price(const struct step_model *model, const struct step_shape *
         gpu_s += prices[i].seconds;
     double seconds = !model->asynchronous ? host_s : host_s > gpu_s ? host_s - gpu_s : 0.0;
     prices[OP_HOST] = (struct price){.seconds = seconds, .bound = BOUND_LATENCY, .basis = model->host_basis};
+    prices[OP_HOST].error.common[ERROR_HOST] = model->host_spread * host_s;
 }
 
 int step_ops(const struct step_model *model, const struct step_shape *shape, struct step_op ops[STEP_OPS_MAX]) {
@@ -91,14 +79,9 @@ int step_ops(const struct step_model *model, const struct step_shape *shape, str
                              .bound = price->bound,
                              .basis = price->basis,
                              .kernel = i == OP_ATTENTION_DECODE ? kernel : ""};
-        double half = 0;
-        if (price->seconds > 0) {
+        if (price->seconds > 0)
             op.peak_share = peak_share(model, (enum op)i, price);
-            half = 1.6448536269514722 *
-                   sqrt(price->variance / (price->seconds * price->seconds) + model->machine.spec_variance);
-        }
-        op.low_s = op.seconds / (1.0 + half);
-        op.high_s = op.seconds * (1.0 + half);
+        error_interval(price->seconds, uncertainty_s(&price->error), &op.low_s, &op.high_s);
         ops[count++] = op;
     }
     return count;

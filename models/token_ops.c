@@ -5,18 +5,17 @@
 
 #include "models/step_model.h"
 
-static struct price add(struct price a, struct price b) {
-    struct price sum = {.seconds = a.seconds + b.seconds,
-                        .variance = a.variance + b.variance,
-                        .bytes = a.bytes + b.bytes,
-                        .flops = a.flops + b.flops,
-                        .basis = basis_weaker(a.basis, b.basis)};
-    sum.bound = a.seconds >= b.seconds ? a.bound : b.bound;
-    return sum;
+/* A product within the range of the fit has, in a draw, an error of its own. */
+static struct price product(const struct machine *machine, enum op op, enum dtype dtype, double m, double n, double k,
+                            double count) {
+    struct price price = gemm_price(machine, dtype, m, n, k, count);
+    if (price.inside)
+        price.seconds *= 1.0 + machine->own_products[op];
+    return price;
 }
 
-static struct price gemm(const struct step_model *model, double m, double n, double k, double count) {
-    return gemm_price(&model->machine, model->weight_dtype, m, n, k, count);
+static struct price gemm(const struct step_model *model, enum op op, double m, double n, double k, double count) {
+    return product(&model->machine, op, model->weight_dtype, m, n, k, count);
 }
 
 static void attention_products(const struct step_model *model, double tokens, struct price *prices) {
@@ -26,18 +25,19 @@ static void attention_products(const struct step_model *model, double tokens, st
         double q_dim = heads * (double)(a->nope_dim + a->rope_dim), latent = (double)(a->kv_lora + a->rope_dim);
         /* Query and KV latents are one product, as engines fuse them. */
         if (a->q_lora > 0)
-            prices[OP_QKV] = add(gemm(model, tokens, (double)a->q_lora + latent, hidden, layers),
-                                 gemm(model, tokens, q_dim, (double)a->q_lora, layers));
+            prices[OP_QKV] = price_sum(gemm(model, OP_QKV, tokens, (double)a->q_lora + latent, hidden, layers),
+                                       gemm(model, OP_QKV, tokens, q_dim, (double)a->q_lora, layers));
         else
-            prices[OP_QKV] = gemm(model, tokens, q_dim + latent, hidden, layers);
-        prices[OP_KV_B] = gemm(model, tokens, heads * (double)(a->nope_dim + a->v_dim), (double)a->kv_lora, layers);
-        prices[OP_O_PROJ] = gemm(model, tokens, hidden, heads * (double)a->v_dim, layers);
+            prices[OP_QKV] = gemm(model, OP_QKV, tokens, q_dim + latent, hidden, layers);
+        prices[OP_KV_B] =
+            gemm(model, OP_KV_B, tokens, heads * (double)(a->nope_dim + a->v_dim), (double)a->kv_lora, layers);
+        prices[OP_O_PROJ] = gemm(model, OP_O_PROJ, tokens, hidden, heads * (double)a->v_dim, layers);
         return;
     }
     double kv_heads = a->kv_heads > model->tp ? (double)a->kv_heads / (double)model->tp : 1.0;
     double dim = (double)a->head_dim;
-    prices[OP_QKV] = gemm(model, tokens, (heads + 2.0 * kv_heads) * dim, hidden, layers);
-    prices[OP_O_PROJ] = gemm(model, tokens, hidden, heads * dim, layers);
+    prices[OP_QKV] = gemm(model, OP_QKV, tokens, (heads + 2.0 * kv_heads) * dim, hidden, layers);
+    prices[OP_O_PROJ] = gemm(model, OP_O_PROJ, tokens, hidden, heads * dim, layers);
 }
 
 static void ffn_products(const struct step_model *model, double tokens, struct price *prices) {
@@ -45,18 +45,18 @@ static void ffn_products(const struct step_model *model, double tokens, struct p
     double hidden = (double)a->hidden, tp = (double)model->tp;
     double dense = (double)(a->experts > 0 ? a->dense_layers : a->layers), moe = (double)a->layers - dense;
     if (dense > 0) {
-        prices[OP_GATE_UP] = gemm(model, tokens, 2.0 * (double)a->ffn / tp, hidden, dense);
-        prices[OP_DOWN] = gemm(model, tokens, hidden, (double)a->ffn / tp, dense);
+        prices[OP_GATE_UP] = gemm(model, OP_GATE_UP, tokens, 2.0 * (double)a->ffn / tp, hidden, dense);
+        prices[OP_DOWN] = gemm(model, OP_DOWN, tokens, hidden, (double)a->ffn / tp, dense);
     }
     if (moe == 0)
         return;
     double width = (double)a->moe_ffn / tp;
-    prices[OP_ROUTER] = gemm_price(&model->machine, DTYPE_BF16, tokens, (double)a->experts, hidden, moe);
+    prices[OP_ROUTER] = product(&model->machine, OP_ROUTER, DTYPE_BF16, tokens, (double)a->experts, hidden, moe);
     prices[OP_EXPERTS] = experts_price(&model->machine, model->weight_dtype, tokens, a, width, moe);
     if (a->shared_experts > 0) {
         double shared = (double)a->shared_experts * width;
-        prices[OP_SHARED_EXPERTS] =
-            add(gemm(model, tokens, 2.0 * shared, hidden, moe), gemm(model, tokens, hidden, shared, moe));
+        prices[OP_SHARED_EXPERTS] = price_sum(gemm(model, OP_SHARED_EXPERTS, tokens, 2.0 * shared, hidden, moe),
+                                              gemm(model, OP_SHARED_EXPERTS, tokens, hidden, shared, moe));
     }
 }
 
@@ -91,10 +91,9 @@ void token_prices(const struct step_model *model, double tokens, struct price *p
         prices[OP_ALL_REDUCE] = all_reduce_price(machine, tokens * row, 2.0 * (double)a->layers + 1.0);
     prices[OP_ELEMENTWISE] = elementwise(model, tokens);
     double gaps = (double)a->layers * machine->layer_s + machine->step_s;
-    prices[OP_GAPS] = (struct price){.seconds = gaps,
-                                     .variance = machine->small_variance * gaps * gaps,
-                                     .bound = BOUND_LATENCY,
-                                     .basis = basis_weaker(machine->floor, BASIS_EXTRAPOLATED)};
+    prices[OP_GAPS] = (struct price){
+        .seconds = gaps, .bound = BOUND_LATENCY, .basis = basis_weaker(machine->floor, BASIS_EXTRAPOLATED)};
+    price_error(&prices[OP_GAPS], machine, &machine->small_noise, true, SHARE_FIXED);
 }
 
 /* Output matrix (kept in bf16 whatever the weights), gather of the ranks' logits, and the pick: a pass over logits in
@@ -103,11 +102,12 @@ struct price head_price(const struct step_model *model, double logits) {
     if (logits <= 0)
         return (struct price){0};
     double vocab = (double)model->arch.vocab, tp = (double)model->tp;
-    struct price price = gemm_price(&model->machine, DTYPE_BF16, logits, vocab / tp, (double)model->arch.hidden, 1.0);
-    price = add(price, small_price(&model->machine, logits * vocab * 6.0, 2.0));
+    struct price price =
+        product(&model->machine, OP_LM_HEAD, DTYPE_BF16, logits, vocab / tp, (double)model->arch.hidden, 1.0);
+    price = price_sum(price, small_price(&model->machine, logits * vocab * 6.0, 2.0));
     /* A gather moves half of what an all-reduce of the same result does. */
     if (model->tp > 1)
-        price = add(price, all_reduce_price(&model->machine, logits * vocab * 2.0 / 2.0, 1.0));
+        price = price_sum(price, all_reduce_price(&model->machine, logits * vocab * 2.0 / 2.0, 1.0));
     return price;
 }
 
@@ -115,7 +115,7 @@ static struct step_row row_of(const struct price *prices, int count) {
     struct step_row row = {.basis = BASIS_MEASURED};
     for (int i = 0; i < count; i++) {
         row.seconds += prices[i].seconds;
-        row.variance += prices[i].variance;
+        uncertainty_add(&row.error, &prices[i].error);
         row.bytes += prices[i].bytes;
         row.flops += prices[i].flops;
         if (prices[i].seconds > 0)

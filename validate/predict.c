@@ -5,9 +5,6 @@
 
 #include "validate/timings.h"
 
-/* 90 % of a normal distribution lies within this many standard deviations. */
-static const double interval_90 = 1.6448536269514722;
-
 struct predicting {
     const struct gpu *gpu;
     const struct kernel_profile *profile;
@@ -42,11 +39,8 @@ static int predict(const struct predicting *p, enum timing_kind kind, const stru
         return -1;
     row.splits = 0;
     struct price price = timing_price(&machine, kind, &row);
-    double variance = price.variance / (price.seconds * price.seconds) + machine.spec_variance;
-    double half = interval_90 * sqrt(variance);
     point->predicted_s = price.seconds;
-    point->low_s = price.seconds / (1.0 + half);
-    point->high_s = price.seconds * (1.0 + half);
+    error_interval(price.seconds, uncertainty_s(&price.error), &point->low_s, &point->high_s);
     return 0;
 }
 

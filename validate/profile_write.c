@@ -92,8 +92,10 @@ void profile_write(FILE *out, const struct kernel_profile *profile) {
     fprintf(out, "name: %s\ngpu: %s\n", profile->name, profile->gpu);
     if (profile->description)
         fprintf(out, "description: \"%s\"\n", profile->description);
-    fprintf(out, "on: {bandwidth: %.6e B/s, bf16: %.6e FLOPS, sms: %g, nvlink: %.6e B/s}\n",
-            profile->on.bandwidth_bytes_per_s, profile->on.bf16_flops, profile->on.sms, profile->on.nvlink_bytes_per_s);
+    const struct profile_gpu *on = &profile->on;
+    fprintf(out, "on: {bandwidth: %.6e B/s, bf16: %.6e FLOPS, sms: %g, nvlink: %.6e B/s", on->bandwidth_bytes_per_s,
+            on->bf16_flops, on->sms, on->nvlink_bytes_per_s);
+    fprintf(out, on->architecture ? ", architecture: %s}\n" : "}\n", on->architecture);
     write_gemm(out, &profile->gemm);
     write_decode(out, "decode_bf16", &profile->decode_bf16);
     write_decode(out, "decode_fp8", &profile->decode_fp8);

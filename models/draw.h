@@ -1,0 +1,66 @@
+/* How wrong a price may be, and one draw of that.
+ *
+ * A price is off by a factor exp(e), e the sum of independent normals of three kinds:
+ *   common   what every kernel of a fit shares: its parameters' covariance (`sigma`); beyond the fitted range the
+ *            leave-one-regime-out spread; on a GPU that was never measured what its architecture may do otherwise;
+ *            an engine's host. It stays the same over layers, steps and the whole run, so it averages out nowhere.
+ *   own      what one product or kernel has to itself: the scatter of rows about the fit (`spread`). A shape is off by
+ *            the same in each layer and each step, so this too stays for a run, but a step averages over its shapes.
+ * First order for a step's interval (common adds in line, own and different sources in squares); a draw for a run. */
+#ifndef MODELS_DRAW_H
+#define MODELS_DRAW_H
+
+#include "models/profile.h"
+
+/* Sources that are common to whatever they touch. Add before the end: draws of the others then stay as they are. */
+enum error_source {
+    ERROR_GEMM, /* parameters of each fit */
+    ERROR_DECODE_BF16,
+    ERROR_DECODE_FP8,
+    ERROR_PREFILL,
+    ERROR_COLLECTIVE,
+    ERROR_SMALL,
+    ERROR_OUTSIDE,        /* ERROR_OUTSIDE + ERROR_GEMM to ERROR_COLLECTIVE: beyond the fitted range */
+    ERROR_HARDWARE = 11,  /* ERROR_HARDWARE + enum hardware_share: a GPU whose constants follow from a datasheet */
+    ERROR_HOST = 15,      /* the engine's host times */
+    ERROR_CONNECTOR = 16, /* the connector's times */
+    ERROR_SOURCES
+};
+/* Shares of the datasheet's rates that kernels reach, which differ from GPU to GPU. */
+enum hardware_share {
+    SHARE_MEMORY,  /* of HBM bandwidth */
+    SHARE_COMPUTE, /* of FLOPS, by products */
+    SHARE_PREFILL, /* of FLOPS, by prefill attention */
+    SHARE_FIXED,   /* fixed times and links */
+    SHARES
+};
+
+/* Of a price in seconds: `own` is the variance of what is each kernel's own, s^2; `common` standard deviations, s. */
+struct uncertainty {
+    double own, common[ERROR_SOURCES];
+};
+void uncertainty_add(struct uncertainty *sum, const struct uncertainty *part);
+/* For `count` equal kernels: they err together. */
+void uncertainty_times(struct uncertainty *uncertainty, double count);
+/* Standard deviation, s. + - * / and sqrt only. */
+double uncertainty_s(const struct uncertainty *uncertainty);
+/* e^x by + - * / alone, to 1e-12 for |x| <= 8: libm's exp does not give the same bits everywhere. */
+double error_factor(double x);
+/* 90 % of seconds x exp(deviation/seconds x normal). */
+void error_interval(double seconds, double deviation_s, double *low_s, double *high_s);
+
+/* Log standard deviations of the shares on `gpu`, by enum hardware_share: 0 on the GPU that the profile was fitted on;
+ * the profile's spec_spread on another of its architecture; on other architectures the spread of the shares that
+ * kernels were seen to reach there, at least spec_spread. */
+void hardware_spread(const struct kernel_profile *profile, const struct gpu *gpu, double spread[SHARES]);
+
+/* One draw: standard normals, whoever makes them (sim/cli/draws.c: from seed, draw and names). */
+enum { DRAW_OWN_MAX = 24 };
+struct draw {
+    double common[ERROR_SOURCES], own[DRAW_OWN_MAX];
+};
+/* The engine's and connector's times in this draw. */
+void draw_engine(const struct draw *draw, struct engine_profile *engine);
+void draw_connector(const struct draw *draw, struct connector_profile *connector);
+
+#endif
