@@ -79,17 +79,17 @@ void hardware_spread(const struct kernel_profile *profile, const struct gpu *gpu
     bool own = strcmp(profile->gpu, gpu->name) == 0;
     bool alike =
         gpu->architecture && profile->on.architecture && strcmp(gpu->architecture, profile->on.architecture) == 0;
-    for (int i = 0; i < SHARES; i++)
-        spread[i] = own ? 0 : profile->spec_spread;
+    double floor = own ? 0 : profile->spec_spread, widest = 0;
+    memset(spread, 0, SHARES * sizeof *spread);
+    spread[SHARE_ALL] = floor;
     if (own || alike)
         return;
     for (int i = 0; i < SHARE_FIXED; i++) {
         double other = seen_spread((enum hardware_share)i);
-        if (other > spread[i])
-            spread[i] = other;
-        if (spread[i] > spread[SHARE_FIXED]) /* nothing was seen of fixed times and links: the widest of the others */
-            spread[SHARE_FIXED] = spread[i];
+        spread[i] = other > floor ? sqrt(other * other - floor * floor) : 0;
+        widest = fmax(widest, spread[i]);
     }
+    spread[SHARE_FIXED] = widest; /* nothing was seen of fixed times and links: the widest of the others */
 }
 
 static void scale(struct figure *figure, double factor) {

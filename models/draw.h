@@ -22,8 +22,8 @@ enum error_source {
     ERROR_SMALL,
     ERROR_OUTSIDE,        /* ERROR_OUTSIDE + ERROR_GEMM to ERROR_COLLECTIVE: beyond the fitted range */
     ERROR_HARDWARE = 11,  /* ERROR_HARDWARE + enum hardware_share: a GPU whose constants follow from a datasheet */
-    ERROR_HOST = 15,      /* the engine's host times */
-    ERROR_CONNECTOR = 16, /* the connector's times */
+    ERROR_HOST = 16,      /* the engine's host times */
+    ERROR_CONNECTOR = 17, /* the connector's times */
     ERROR_SOURCES
 };
 /* Shares of the datasheet's rates that kernels reach, which differ from GPU to GPU. */
@@ -32,6 +32,7 @@ enum hardware_share {
     SHARE_COMPUTE, /* of FLOPS, by products */
     SHARE_PREFILL, /* of FLOPS, by prefill attention */
     SHARE_FIXED,   /* fixed times and links */
+    SHARE_ALL,     /* all of the above together */
     SHARES
 };
 
@@ -49,9 +50,9 @@ double error_factor(double x);
 /* 90 % of seconds x exp(deviation/seconds x normal). */
 void error_interval(double seconds, double deviation_s, double *low_s, double *high_s);
 
-/* Log standard deviations of the shares on `gpu`, by enum hardware_share: 0 on the GPU that the profile was fitted on;
- * the profile's spec_spread on another of its architecture; on other architectures the spread of the shares that
- * kernels were seen to reach there, at least spec_spread. */
+/* Log standard deviations on `gpu`, by enum hardware_share: all 0 on the GPU that the profile was fitted on. Elsewhere
+ * the profile's spec_spread errs in all shares together; on other architectures each share errs by itself besides, so
+ * that in all it has the spread of the shares that kernels were seen to reach there, where that is the larger. */
 void hardware_spread(const struct kernel_profile *profile, const struct gpu *gpu, double spread[SHARES]);
 
 /* One draw: standard normals, whoever makes them (sim/cli/draws.c: from seed, draw and names). */

@@ -141,9 +141,10 @@ static int resolve_collectives(const struct step_model_options *options, struct 
 
 /* Fixed times and rates as the GPU may turn out to have them, where only a datasheet speaks. */
 static void draw_hardware(struct machine *m, const struct draw *draw) {
-    double slower[SHARES]; /* time over what the shares held from the measured GPU give */
+    double slower[SHARES]; /* time over what the shares of the measured GPU give */
+    double all = m->hardware[SHARE_ALL] * draw->common[ERROR_HARDWARE + SHARE_ALL];
     for (int i = 0; i < SHARES; i++)
-        slower[i] = error_factor(m->hardware[i] * draw->common[ERROR_HARDWARE + i]);
+        slower[i] = error_factor(m->hardware[i] * draw->common[ERROR_HARDWARE + i] + all);
     double *const memory[] = {&m->gemm.bandwidth, &m->decode.bandwidth, &m->decode.cta_rate, &m->prefill.bandwidth,
                               &m->small_bandwidth};
     double *const compute[] = {&m->gemm.flops[DTYPE_BF16], &m->gemm.flops[DTYPE_FP8], &m->gemm.flops[DTYPE_INT4],

@@ -13,6 +13,7 @@ void price_error(struct price *price, const struct machine *machine, const struc
     else if (noise->source < ERROR_SMALL)
         price->error.common[ERROR_OUTSIDE + noise->source] = noise->spread_outside * s;
     price->error.common[ERROR_HARDWARE + share] = machine->hardware[share] * s;
+    price->error.common[ERROR_HARDWARE + SHARE_ALL] = machine->hardware[SHARE_ALL] * s;
 }
 
 struct price price_sum(struct price a, struct price b) {

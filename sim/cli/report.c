@@ -49,24 +49,36 @@ size_t report_cheapest(const struct scenario *scenario, const struct verdict *ve
     return found;
 }
 
-/* Load a node carries, and GPUs for the scenario's own load. */
-static void size_cells(struct table *table, const struct variant *v, const struct verdict *verdict) {
+void report_figures(const struct variant *v, const struct verdict *verdict, double figures[FIGURES]) {
     const struct outcome *o = verdict_priced(verdict);
+    const struct metrics *m = &o->metrics;
     double nodes = (double)v->options.nodes, sessions = variant_sessions(v, o->load), needed = nodes;
+    if (verdict->best) /* as many fleets as the load takes, in whole nodes */
+        needed =
+            ceil((sessions > 0 ? variant_sessions(v, v->options.load) / sessions : v->options.load / o->load) * nodes -
+                 1e-9);
+    bool misses = verdict_misses(verdict);
+    figures[FIGURE_CARRIES] =
+        misses ? NAN : (sessions > 0 ? sessions : (double)m->measured / metrics_span_s(m)) / nodes;
+    figures[FIGURE_GPUS] = misses ? NAN : needed * (double)v->node.gpus;
+    figures[FIGURE_TTFT_P50] = metrics_percentile_s(m->ttft, 0.5);
+    figures[FIGURE_TTFT_P99] = metrics_percentile_s(m->ttft, 0.99);
+    figures[FIGURE_AGAIN] = m->prompt_tokens ? 100.0 * (double)report_again_tokens(v, m) / (double)m->prompt_tokens : 0;
+    figures[FIGURE_USD] = o->cost.usd_per_million_tokens;
+    figures[FIGURE_JOULES] = o->cost.joules_per_output_token;
+}
+
+/* Load a node carries, and GPUs for the scenario's own load. */
+static void size_cells(struct table *table, const struct variant *v, const struct verdict *verdict,
+                       const double figures[FIGURES]) {
     if (verdict_misses(verdict)) {
         table_cell(table, "none");
         table_cell(table, "-");
         return;
     }
-    if (sessions > 0)
-        table_cell(table, "%.4g", sessions / nodes);
-    else
-        table_cell(table, "%.3g/s", (double)o->metrics.measured / metrics_span_s(&o->metrics) / nodes);
-    if (verdict->best) /* as many fleets as the load takes, in whole nodes */
-        needed =
-            ceil((sessions > 0 ? variant_sessions(v, v->options.load) / sessions : v->options.load / o->load) * nodes -
-                 1e-9);
-    table_cell(table, "%.0f", needed * (double)v->node.gpus);
+    bool sessions = variant_sessions(v, verdict_priced(verdict)->load) > 0;
+    table_cell(table, sessions ? "%.4g" : "%.3g/s", figures[FIGURE_CARRIES]);
+    table_cell(table, "%.0f", figures[FIGURE_GPUS]);
 }
 
 static void variant_row(struct table *table, const struct variant *v, const struct verdict *verdict, bool cheapest) {
@@ -78,17 +90,17 @@ static void variant_row(struct table *table, const struct variant *v, const stru
         return;
     }
     const struct outcome *o = verdict_priced(verdict);
-    const struct metrics *m = &o->metrics;
-    size_cells(table, v, verdict);
-    table_cell(table, "%.3g", metrics_percentile_s(m->ttft, 0.5));
-    table_cell(table, "%.3g", metrics_percentile_s(m->ttft, 0.99));
-    source_bar(v, m, bar);
+    double figures[FIGURES];
+    report_figures(v, verdict, figures);
+    size_cells(table, v, verdict, figures);
+    table_cell(table, "%.3g", figures[FIGURE_TTFT_P50]);
+    table_cell(table, "%.3g", figures[FIGURE_TTFT_P99]);
+    source_bar(v, &o->metrics, bar);
     table_cell(table, "%s", bar);
-    table_cell(table, "%.1f%%",
-               m->prompt_tokens ? 100.0 * (double)report_again_tokens(v, m) / (double)m->prompt_tokens : 0);
+    table_cell(table, "%.1f%%", figures[FIGURE_AGAIN]);
     table_cell(table, "%s", verdict_binds(v, verdict, o, binds, sizeof binds));
-    table_cell(table, "%.3f", o->cost.usd_per_million_tokens);
-    table_cell(table, "%.3g", o->cost.joules_per_output_token);
+    table_cell(table, "%.3f", figures[FIGURE_USD]);
+    table_cell(table, "%.3g", figures[FIGURE_JOULES]);
 }
 
 /* The letters of the bar, for every tier that some variant has. */
@@ -179,7 +191,8 @@ static void print_variants(const struct scenario *scenario, const struct verdict
         }
 }
 
-void report_table(const struct scenario *scenario, const struct verdict *verdicts, bool wide) {
+void report_table(const struct scenario *scenario, const struct verdict *verdicts, const struct draws *draws,
+                  bool wide) {
     const struct variant *v = &scenario->variants[0];
     const struct scenario_options *o = &v->options;
     size_t cheapest = report_cheapest(scenario, verdicts, scenario->count);
@@ -191,6 +204,8 @@ void report_table(const struct scenario *scenario, const struct verdict *verdict
         print_slo(&o->slo);
     puts("\n");
     print_variants(scenario, verdicts, cheapest);
+    if (draws)
+        report_draws(scenario, verdicts, draws, cheapest);
     report_story(scenario, verdicts, cheapest);
     if (wide)
         report_wide(scenario, verdicts);

@@ -2,14 +2,24 @@
 #ifndef SIM_CLI_REPORT_H
 #define SIM_CLI_REPORT_H
 
-#include "sim/cli/capacity.h"
+#include "sim/cli/draws.h"
+#include "sim/output/json.h"
 
 enum { REPORT_COLUMNS = 98 };
 
-/* One JSON document on stdout. */
-void report_json(const struct scenario *scenario, const struct verdict *verdicts);
+/* One JSON document on stdout; `draws` NULL: none were run. */
+void report_json(const struct scenario *scenario, const struct verdict *verdicts, const struct draws *draws);
+/* A variant's object of it, as text to be freed. */
+char *report_json_variant(const struct variant *variant, const struct verdict *verdict);
 /* The question, the table, the story, under 100 columns; wide: everything else too. */
-void report_table(const struct scenario *scenario, const struct verdict *verdicts, bool wide);
+void report_table(const struct scenario *scenario, const struct verdict *verdicts, const struct draws *draws,
+                  bool wide);
+/* The table's figures of a variant that did not fail; not a number where there is none. */
+void report_figures(const struct variant *variant, const struct verdict *verdict, double figures[FIGURES]);
+/* The intervals: in the JSON an object of a variant's own, in the table a part of its own. */
+void report_draws_json(struct json *json, const struct draws *draws, size_t variant, const char *undrawn);
+void report_draws(const struct scenario *scenario, const struct verdict *verdicts, const struct draws *draws,
+                  size_t cheapest);
 
 /* Parts of report_table. `cheapest`: index of that variant, scenario->count: none. */
 size_t report_cheapest(const struct scenario *scenario, const struct verdict *verdicts, size_t but);

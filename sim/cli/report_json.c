@@ -1,5 +1,8 @@
 /* The JSON of `tiersim run`: the fields of the machine contract, and a few more. */
 #include "sim/cli/report.h"
+
+#include <stdlib.h>
+
 #include "sim/output/json.h"
 
 static double seconds(int64_t ns) {
@@ -176,7 +179,11 @@ static void write_outcome(struct json *json, const struct variant *variant, cons
     json_integer(json, "hbm_blocks", (int64_t)o->result.hbm_blocks);
 }
 
-static void write_variant(struct json *json, const struct variant *variant, const struct verdict *verdict) {
+static void write_draws(struct json *json, const struct variant *variant, const struct verdict *verdict,
+                        const struct draws *draws, size_t index);
+
+static void write_variant(struct json *json, const struct variant *variant, const struct verdict *verdict,
+                          const struct draws *draws, size_t index) {
     json_object(json, NULL);
     json_string(json, "name", variant->name);
     if (verdict->failed) {
@@ -197,10 +204,31 @@ static void write_variant(struct json *json, const struct variant *variant, cons
         json_null(json, "at_slo");
     }
     json_number(json, "wall_s", verdict->wall_s);
+    if (draws)
+        write_draws(json, variant, verdict, draws, index);
     json_object_end(json);
 }
 
-void report_json(const struct scenario *scenario, const struct verdict *verdicts) {
+char *report_json_variant(const struct variant *variant, const struct verdict *verdict) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    MUST(out != NULL);
+    struct json json = json_begin(out);
+    write_variant(&json, variant, verdict, NULL, 0);
+    json_end(&json);
+    fclose(out);
+    return text;
+}
+
+static void write_draws(struct json *json, const struct variant *variant, const struct verdict *verdict,
+                        const struct draws *draws, size_t index) {
+    char *undrawn = report_json_variant(variant, verdict);
+    report_draws_json(json, draws, index, undrawn);
+    free(undrawn);
+}
+
+void report_json(const struct scenario *scenario, const struct verdict *verdicts, const struct draws *draws) {
     struct json json = json_begin(stdout);
     json_object(&json, NULL);
     json_string(&json, "scenario", scenario->options.name);
@@ -208,7 +236,7 @@ void report_json(const struct scenario *scenario, const struct verdict *verdicts
     json_integer(&json, "seed", scenario->options.seed);
     json_array(&json, "variants");
     for (size_t i = 0; i < scenario->count; i++)
-        write_variant(&json, &scenario->variants[i], &verdicts[i]);
+        write_variant(&json, &scenario->variants[i], &verdicts[i], draws, i);
     json_array_end(&json);
     json_object_end(&json);
     json_end(&json);

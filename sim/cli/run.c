@@ -22,14 +22,16 @@ enum {
     KEY_EXACT,
     KEY_AUDIT,
     KEY_PLUGIN,
-    KEY_NO_SEARCH
+    KEY_NO_SEARCH,
+    KEY_DRAWS
 };
+enum { DRAWS_MAX = 10000 };
 
 struct run_arguments {
     const char *path, *database;
     const char *sets[SETS_MAX];
     size_t set_count;
-    int64_t seed;
+    int64_t seed, draws;
     bool has_seed, json, wide, exact_steps, audit, no_search;
     int jobs;
     struct error error;
@@ -45,6 +47,10 @@ static const struct argp_option run_options[] = {
      "take every step by itself (slow; the reference that must give the same results)", 0},
     {"audit", KEY_AUDIT, NULL, 0, "recount every tier and link at every step boundary (slow)", 0},
     {"no-search", KEY_NO_SEARCH, NULL, 0, "only the scenario's load, whatever the SLO", 0},
+    {"draws", KEY_DRAWS, "N", 0,
+     "N more whole runs of each variant, each with how wrong the models may be drawn anew: 90 % intervals of every "
+     "output (19 or more; the database keeps the undrawn)",
+     0},
     {"plugin", KEY_PLUGIN, "FILE.so", 0, "load policies built outside", 0},
     {"jobs", 'j', "N", 0, "simulations at a time (default: one a core)", 0},
     {0}};
@@ -82,6 +88,11 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
     case KEY_NO_SEARCH:
         a->no_search = true;
         return 0;
+    case KEY_DRAWS:
+        a->draws = strtoll(value, &end, 10);
+        if (*end || !*value || a->draws < 2 || a->draws > DRAWS_MAX)
+            argp_error(state, "--draws takes a whole number from 2 to %d, not '%s'", DRAWS_MAX, value);
+        return 0;
     case KEY_PLUGIN:
         if (policy_load_plugin(value, &a->error) != 0)
             argp_error(state, "%s", a->error.text);
@@ -106,8 +117,8 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
 }
 
 static void run_variants(const struct scenario *scenario, const struct run_arguments *a, struct keeper *keeper,
-                         struct verdict *verdicts) {
-    int count = (int)scenario->count, threads = 1;
+                         struct verdict *verdicts, struct draws *draws) {
+    int variants = (int)scenario->count, count = variants * (1 + (int)a->draws), threads = 1;
 #ifdef HAS_OMP
     threads = a->jobs > 0 ? a->jobs : omp_get_max_threads();
     omp_set_max_active_levels(2);
@@ -116,17 +127,23 @@ static void run_variants(const struct scenario *scenario, const struct run_argum
     struct progress *progress = progress_create((uint32_t)count);
 #pragma omp parallel for num_threads(at_once) schedule(dynamic, 1)
     for (int i = 0; i < count; i++) {
-        const struct variant *variant = &scenario->variants[i];
+        const struct variant *variant = &scenario->variants[i % variants];
         struct reach reach = {.variant = variant,
                               .seed = (uint64_t)variant->options.seed,
                               .exact_steps = a->exact_steps,
                               .audit = a->audit,
                               .search = !a->no_search,
                               .threads = threads / at_once,
-                              .progress = progress,
-                              .base_records = keeper_sink(keeper, scenario, (size_t)i, false),
-                              .best_records = keeper_sink(keeper, scenario, (size_t)i, true)};
-        verdict_reach(&reach, &verdicts[i]);
+                              .progress = progress};
+        if (i < variants) {
+            reach.base_records = keeper_sink(keeper, scenario, (size_t)i, false);
+            reach.best_records = keeper_sink(keeper, scenario, (size_t)i, true);
+            verdict_reach(&reach, &verdicts[i]);
+        } else {
+            size_t number = (size_t)(i / variants - 1);
+            draw_run(&reach, (uint64_t)scenario->options.seed, number,
+                     &draws->drawn[(size_t)(i % variants) * draws->count + number]);
+        }
     }
     progress_destroy(progress);
 }
@@ -155,17 +172,20 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
     }
     struct verdict *verdicts = calloc(scenario->count, sizeof *verdicts);
     MUST(verdicts != NULL);
-    run_variants(scenario, a, &keeper, verdicts);
+    struct draws *draws = a->draws > 0 ? draws_create(scenario->count, (size_t)a->draws) : NULL;
+    run_variants(scenario, a, &keeper, verdicts, draws);
     bool tabled = !a->json && (scenario->count > 1 || !verdicts[0].failed);
     int code = tell_failures(scenario, verdicts, tabled);
     if (a->json)
-        report_json(scenario, verdicts);
+        report_json(scenario, verdicts, draws);
     if (tabled)
-        report_table(scenario, verdicts, a->wide);
+        report_table(scenario, verdicts, draws, a->wide);
     if (a->database && keeper_commit(&keeper, scenario, verdicts, err) != 0) {
         fprintf(stderr, "%s\n", err->text);
         code = EXIT_RUN_FAILED;
     }
+    if (draws)
+        draws_free(draws, scenario->count);
     for (size_t i = 0; i < scenario->count; i++)
         verdict_free(&verdicts[i]);
     free(verdicts);

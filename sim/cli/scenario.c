@@ -158,8 +158,7 @@ static int check_prices(const struct variant *v, struct error *err) {
     return 0;
 }
 
-/* A model that does not fit is no slip of the pen: the variant fails, the others run. */
-static void load_model(struct variant *v) {
+int variant_model(const struct variant *v, const struct draw *draw, struct step_model **out, struct error *err) {
     const struct scenario_options *o = &v->options;
     struct step_model_options options = {.arch = v->arch,
                                          .gpu = v->gpu,
@@ -169,11 +168,17 @@ static void load_model(struct variant *v) {
                                          .weight_dtype = (enum dtype)o->weight_dtype,
                                          .kv_dtype = (enum dtype)o->kv_dtype,
                                          .max_step_tokens = o->serving.token_budget + o->serving.max_sequences,
-                                         .page_tokens = o->serving.block_tokens};
+                                         .page_tokens = o->serving.block_tokens,
+                                         .draw = draw};
+    return step_model_create(&options, out, err);
+}
+
+/* A model that does not fit is no slip of the pen: the variant fails, the others run. */
+static void load_model(struct variant *v) {
     struct error why = {0};
-    v->failed = step_model_create(&options, &v->model, &why) != 0;
+    v->failed = variant_model(v, NULL, &v->model, &why) != 0;
     if (v->failed)
-        error_at(&v->error, o->model_at, "%s", why.text);
+        error_at(&v->error, v->options.model_at, "%s", why.text);
 }
 
 static int load_variant(struct scenario *scenario, const struct node *node, struct variant *v, struct error *err) {

@@ -102,6 +102,10 @@ int scenario_load(const char *path, const char *const *sets, size_t set_count, c
                   struct scenario *out, struct error *err);
 void scenario_free(struct scenario *scenario);
 
+/* The step model of a variant, of a draw of its profile's errors (NULL: of the profile as it stands); the caller's.
+ * Error: it does not fit. */
+int variant_model(const struct variant *variant, const struct draw *draw, struct step_model **out, struct error *err);
+
 /* One run of a variant at a load. The result and metrics are the caller's (metrics_destroy). */
 struct variant_run {
     const struct variant *variant;
