@@ -111,6 +111,8 @@ static void try_load(const struct reach *reach, struct trial *trial) {
                               .exact_steps = reach->exact_steps,
                               .audit = reach->audit,
                               .also = trial->records,
+                              .every_record =
+                                  reach->every_base_record && trial->records && trial->records == reach->base_records,
                               .progress = reach->progress ? progress_show : NULL,
                               .progress_self = &shown};
     struct outcome *outcome = calloc(1, sizeof *outcome);

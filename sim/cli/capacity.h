@@ -36,6 +36,7 @@ struct reach {
     bool exact_steps, audit, search;
     int threads;               /* for this variant: loads tried ahead of need where more than one */
     struct progress *progress; /* NULL: none */
+    bool every_base_record;    /* runs and transfers too, whatever `output:` says */
     struct sink *base_records; /* take the records of `base`, and of `best`; NULL: nobody does */
     struct sink *best_records;
 };

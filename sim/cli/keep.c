@@ -52,6 +52,13 @@ struct sink *keeper_sink(struct keeper *keeper, const struct scenario *scenario,
     return keeper->database && wanted ? &keeper->streams[2 * variant + at_slo].sink : NULL;
 }
 
+void keeper_abandon(struct keeper *keeper) {
+    database_abandon(keeper->database);
+    free(keeper->variants);
+    free(keeper->streams);
+    *keeper = (struct keeper){0};
+}
+
 static void add_outcome(struct keeper *keeper, const struct variant *v, int64_t variant, const struct verdict *verdict,
                         const struct outcome *o, const char *at) {
     const struct tier_options *tiers = v->options.tiers.items;

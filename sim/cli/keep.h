@@ -16,6 +16,8 @@ int keeper_open(struct keeper *keeper, const char *path, const struct scenario *
                 struct error *err);
 /* Sinks for the single records that the scenario asks for; NULL: none. */
 struct sink *keeper_sink(struct keeper *keeper, const struct scenario *scenario, size_t variant, bool at_slo);
+/* Leaves the database as it was found. */
+void keeper_abandon(struct keeper *keeper);
 /* Writes the outcomes and commits. */
 int keeper_commit(struct keeper *keeper, const struct scenario *scenario, const struct verdict *verdicts,
                   struct error *err);

@@ -11,6 +11,7 @@
 #include "sim/cli/keep.h"
 #include "sim/cli/report.h"
 #include "sim/cli/verbs.h"
+#include "sim/output/timeline.h"
 
 enum {
     SETS_MAX = 256,
@@ -23,12 +24,13 @@ enum {
     KEY_AUDIT,
     KEY_PLUGIN,
     KEY_NO_SEARCH,
-    KEY_DRAWS
+    KEY_DRAWS,
+    KEY_TIMELINE
 };
 enum { DRAWS_MAX = 10000 };
 
 struct run_arguments {
-    const char *path, *database;
+    const char *path, *database, *timeline;
     const char *sets[SETS_MAX];
     size_t set_count;
     int64_t seed, draws;
@@ -43,6 +45,8 @@ static const struct argp_option run_options[] = {
     {"db", KEY_DB, "FILE", 0, "keep the results in a SQLite database", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"wide", KEY_WIDE, NULL, 0, "everything, not only the story", 0},
+    {"timeline", KEY_TIMELINE, "FILE", 0,
+     "every step, transfer and request at the scenario's load, as JSON for ui.perfetto.dev", 0},
     {"exact-steps", KEY_EXACT, NULL, 0,
      "take every step by itself (slow; the reference that must give the same results)", 0},
     {"audit", KEY_AUDIT, NULL, 0, "recount every tier and link at every step boundary (slow)", 0},
@@ -72,6 +76,9 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
         return 0;
     case KEY_DB:
         a->database = value;
+        return 0;
+    case KEY_TIMELINE:
+        a->timeline = value;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -116,8 +123,22 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
     }
 }
 
+/* Who takes the single records of a variant's run at the scenario's load. */
+static struct sink *base_sink(const struct scenario *scenario, size_t i, struct keeper *keeper,
+                              struct timeline *timeline) {
+    const struct variant *v = &scenario->variants[i];
+    struct sink *kept = keeper_sink(keeper, scenario, i, false);
+    if (!timeline)
+        return kept;
+    const struct tier_options *tiers = v->options.tiers.items;
+    const char *names[RECORD_TIERS_MAX];
+    for (size_t t = 0; t < v->options.tiers.count; t++)
+        names[t] = tiers[t].name;
+    return timeline_sink(timeline, i, v->name, names, (uint32_t)v->options.tiers.count, kept);
+}
+
 static void run_variants(const struct scenario *scenario, const struct run_arguments *a, struct keeper *keeper,
-                         struct verdict *verdicts, struct draws *draws) {
+                         struct timeline *timeline, struct verdict *verdicts, struct draws *draws) {
     int variants = (int)scenario->count, count = variants * (1 + (int)a->draws), threads = 1;
 #ifdef HAS_OMP
     threads = a->jobs > 0 ? a->jobs : omp_get_max_threads();
@@ -136,7 +157,8 @@ static void run_variants(const struct scenario *scenario, const struct run_argum
                               .threads = threads / at_once,
                               .progress = progress};
         if (i < variants) {
-            reach.base_records = keeper_sink(keeper, scenario, (size_t)i, false);
+            reach.every_base_record = timeline != NULL;
+            reach.base_records = base_sink(scenario, (size_t)i, keeper, timeline);
             reach.best_records = keeper_sink(keeper, scenario, (size_t)i, true);
             verdict_reach(&reach, &verdicts[i]);
         } else {
@@ -170,10 +192,16 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
         fprintf(stderr, "%s\n", err->text);
         return (int)err->exit_code;
     }
+    struct timeline *timeline = NULL;
+    if (a->timeline && timeline_open(a->timeline, scenario->count, &timeline, err) != 0) {
+        keeper_abandon(&keeper);
+        fprintf(stderr, "%s\n", err->text);
+        return (int)err->exit_code;
+    }
     struct verdict *verdicts = calloc(scenario->count, sizeof *verdicts);
     MUST(verdicts != NULL);
     struct draws *draws = a->draws > 0 ? draws_create(scenario->count, (size_t)a->draws) : NULL;
-    run_variants(scenario, a, &keeper, verdicts, draws);
+    run_variants(scenario, a, &keeper, timeline, verdicts, draws);
     bool tabled = !a->json && (scenario->count > 1 || !verdicts[0].failed);
     int code = tell_failures(scenario, verdicts, tabled);
     if (a->json)
@@ -181,6 +209,10 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
     if (tabled)
         report_table(scenario, verdicts, draws, a->wide);
     if (a->database && keeper_commit(&keeper, scenario, verdicts, err) != 0) {
+        fprintf(stderr, "%s\n", err->text);
+        code = EXIT_RUN_FAILED;
+    }
+    if (timeline && timeline_close(timeline, err) != 0) {
         fprintf(stderr, "%s\n", err->text);
         code = EXIT_RUN_FAILED;
     }
