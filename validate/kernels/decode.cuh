@@ -12,6 +12,7 @@ enum decode_version { DECODE_V1, DECODE_V2, DECODE_V3 };
 struct decode_problem {
     int sequences, kv_heads, group, head_size, page_size; /* page_size: a power of two of at least 8 */
     int table_width, longest;                             /* pages a row of the table; most tokens of a sequence */
+    size_t page_stride; /* elements from a page of K to the next, and of V; 0: packed. Wider: layers lie side by side */
     enum kv_dtype dtype;
     enum kv_layout layout;
     int splits; /* v3: CTAs that share a (sequence, KV head); 1: single pass */

@@ -111,11 +111,11 @@ template <typename T> static __global__ void reference(struct decode_problem p, 
     double *mine = scores + ((size_t)seq * gridDim.y + head) * p.longest, top = -INFINITY, total = 0.0;
     for (int t = tid; t < length; t += blockDim.x) {
         int page = p.table[seq * p.table_width + t / p.page_size], in = t % p.page_size, kv = head / p.group;
-        size_t row = p.layout == KV_NHD ? ((size_t)page * p.page_size + in) * p.kv_heads + kv
-                                        : ((size_t)page * p.kv_heads + kv) * p.page_size + in;
+        size_t at = (size_t)page * p.page_stride +
+                    (size_t)(p.layout == KV_NHD ? in * p.kv_heads + kv : kv * p.page_size + in) * p.head_size;
         double s = 0.0;
         for (int d = 0; d < p.head_size; d++)
-            s += (double)(float)q[d] * (double)(float)((const T *)p.k)[row * p.head_size + d];
+            s += (double)(float)q[d] * (double)(float)((const T *)p.k)[at + d];
         mine[t] = s * (double)p.scale;
         top = fmax(top, mine[t]);
     }
@@ -135,9 +135,9 @@ template <typename T> static __global__ void reference(struct decode_problem p, 
         double value = 0.0;
         for (int t = 0; t < length; t++) {
             int page = p.table[seq * p.table_width + t / p.page_size], in = t % p.page_size, kv = head / p.group;
-            size_t row = p.layout == KV_NHD ? ((size_t)page * p.page_size + in) * p.kv_heads + kv
-                                            : ((size_t)page * p.kv_heads + kv) * p.page_size + in;
-            value += mine[t] * (double)(float)((const T *)p.v)[row * p.head_size + d];
+            size_t at = (size_t)page * p.page_stride +
+                        (size_t)(p.layout == KV_NHD ? in * p.kv_heads + kv : kv * p.page_size + in) * p.head_size;
+            value += mine[t] * (double)(float)((const T *)p.v)[at + d];
         }
         out[((size_t)seq * gridDim.y + head) * p.head_size + d] = value / total;
     }
@@ -145,10 +145,11 @@ template <typename T> static __global__ void reference(struct decode_problem p, 
 
 cudaError_t decode_reference(const struct decode_problem *p, double *out, double *scores, cudaStream_t stream) {
     dim3 grid((unsigned)p->sequences, (unsigned)(p->kv_heads * p->group));
+    struct decode_problem problem = kv_with_stride(p);
     if (p->dtype == KV_BF16)
-        reference<__nv_bfloat16><<<grid, 128, 0, stream>>>(*p, out, scores);
+        reference<__nv_bfloat16><<<grid, 128, 0, stream>>>(problem, out, scores);
     else
-        reference<__nv_fp8_e4m3><<<grid, 128, 0, stream>>>(*p, out, scores);
+        reference<__nv_fp8_e4m3><<<grid, 128, 0, stream>>>(problem, out, scores);
     return cudaGetLastError();
 }
 

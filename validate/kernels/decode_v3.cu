@@ -161,8 +161,8 @@ static __device__ __forceinline__ void fetch(const struct decode_problem &p, uin
     for (int i = 0; i < TILE / rows; i++) {
         int row = i * rows + lane / chunks, chunk = lane % chunks;
         int at = __shfl_sync(~0u, page, row);
-        size_t from = kv_row(p, at < 0 ? 0 : at, head, (tile * TILE + row) & (p.page_size - 1)) * shape<T, D>::row +
-                      (size_t)chunk * 16;
+        size_t from =
+            kv_at(p, at < 0 ? 0 : at, head, (tile * TILE + row) & (p.page_size - 1)) * sizeof(T) + (size_t)chunk * 16;
         uint32_t to = stage + chunk_at<T, D>(row, chunk);
         copy16(to, (const char *)p.k + from, at >= 0);
         copy16(to + shape<T, D>::tile, (const char *)p.v + from, at >= 0);
@@ -390,12 +390,13 @@ int decode_splits(const struct decode_problem *p, int sms, int occupancy) {
     return 2 * tiles > slots || splits < 1 ? 1 : splits;
 }
 cudaError_t decode_launch(enum decode_version version, const struct decode_problem *p, cudaStream_t stream) {
+    struct decode_problem problem = kv_with_stride(p);
     switch (version) {
     case DECODE_V1:
-        return decode_launch_v1(p, stream);
+        return decode_launch_v1(&problem, stream);
     case DECODE_V2:
-        return decode_launch_v2(p, stream);
+        return decode_launch_v2(&problem, stream);
     default:
-        return decode_launch_v3(p, stream);
+        return decode_launch_v3(&problem, stream);
     }
 }
