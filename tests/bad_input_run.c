@@ -96,6 +96,13 @@ static void names(void **state) {
         {"llama-3.1-8b", "llama-3.1-8",
          "s.yaml:2:8: no 'llama-3.1-8' in configs/models\n  hint: did you mean 'llama-3.1-8b'?\n"},
         {"hgx-h100", "hgx-h10", "s.yaml:3:7: no 'hgx-h10' in configs/nodes\n  hint: did you mean 'hgx-h100'?\n"},
+        {"instances: 1", "gpu: {bandwidth: 1 TB/s}",
+         "s.yaml:4:6: a GPU is a name, or a mapping with a base: NAME\n"
+         "  hint: {base: h200-sxm, hbm_bandwidth: {value: 9.6 TB/s, source: a what-if}}\n"},
+        {"instances: 1", "gpu: {base: h20-sxm}",
+         "s.yaml:4:13: no 'h20-sxm' in configs/hardware\n  hint: did you mean 'h200-sxm'?\n"},
+        {"instances: 1", "gpu: {base: h200-sxm, hbm_bandwith: {value: 1 TB/s, source: me}}",
+         "s.yaml:4:23: unknown key 'hbm_bandwith'\n  hint: did you mean 'hbm_bandwidth'?\n"},
         {"instances: 1", "engine: vlm", "s.yaml:4:9: no 'vlm' in configs/engines\n  hint: did you mean 'vllm'?\n"},
         {"scope: node", "evict: lru2", "s.yaml:8:42: unknown evict policy 'lru2'\n  hint: did you mean 'lru'?\n"},
         {"scope: node", "evict: {name: lru, depth: 1}",

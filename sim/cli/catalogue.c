@@ -79,6 +79,28 @@ int load_gpu(const char *name, struct place at, struct arena *arena, struct gpu 
     return load("hardware", name, at, gpu_options, sizeof **out, arena, (void **)out, err);
 }
 
+int load_gpu_changed(const struct node *node, struct arena *arena, struct gpu **out, const char **name,
+                     struct error *err) {
+    const struct node *base = node->kind == NODE_MAPPING ? node_get(node, "base") : node;
+    if (!base || base->kind != NODE_SCALAR)
+        return error_at(err, node->at,
+                        "a GPU is a name, or a mapping with a base: NAME\n  hint: {base: h200-sxm, hbm_bandwidth: {value: "
+                        "9.6 TB/s, source: a what-if}}");
+    *name = arena_strdup(arena, base->text);
+    struct node *tree;
+    if (base == node)
+        return load_gpu(*name, node->at, arena, out, err);
+    if (read_entry("hardware", *name, base->at, arena, &tree, err) != 0)
+        return -1;
+    tree = node_merge(tree, node_without(node, "base", arena), arena);
+    *out = arena_alloc(arena, sizeof **out);
+    if (options_read(tree, gpu_options, *out, arena, err) != 0)
+        return -1;
+    if (!node_get(node, "name"))
+        (*out)->name = arena_printf(arena, "%s*", (*out)->name);
+    return 0;
+}
+
 int load_profile_named(const char *name, struct place at, struct arena *arena, struct kernel_profile **out,
                        struct error *err) {
     return load("profiles", name, at, kernel_profile_options, sizeof **out, arena, (void **)out, err);

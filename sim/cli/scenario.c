@@ -82,8 +82,9 @@ static int load_hardware(struct variant *v, struct arena *arena, struct error *e
     if (load_catalogued("nodes", o->node, o->node_at, node_options_table, &v->node, arena, err) != 0)
         return -1;
     note_input(v, "node", "nodes", o->node, arena);
-    const char *gpu = o->gpu ? o->gpu : v->node.gpu;
-    if (load_gpu(gpu, o->gpu ? o->gpu_at : o->node_at, arena, &v->gpu, err) != 0)
+    const char *gpu = v->node.gpu;
+    if (o->gpu ? load_gpu_changed(o->gpu, arena, &v->gpu, &gpu, err) != 0
+               : load_gpu(gpu, o->node_at, arena, &v->gpu, err) != 0)
         return -1;
     note_input(v, "gpu", "hardware", gpu, arena);
     if (load_kernel_profile(v->gpu, o->gpu_at, arena, &v->kernels, err) != 0)

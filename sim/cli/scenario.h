@@ -23,7 +23,7 @@ struct scenario_options {
     /* Each name is followed by the place where it was written (place_follows). */
     const char *model;
     struct place model_at;
-    const char *gpu;
+    const struct node *gpu; /* a name, or a mapping with `base` */
     struct place gpu_at;
     const char *node;
     struct place node_at;
