@@ -5,25 +5,25 @@
 #include <math.h>
 
 #include "tests/models.h"
-#include "validate/measured.h"
+#include "validate/timings.h"
 
-static struct measured_rows rows_of(struct arena *arena) {
-    struct measured_rows rows;
+static struct timing_source rows_of(struct arena *arena) {
+    struct timing_source source;
     struct error err = {0};
-    if (measured_read("results/calibration/h200", arena, &rows, &err) != 0)
+    if (timings_open("results/calibration/h200", arena, &source, &err) != 0)
         fail_msg("%s", err.text);
-    return rows;
+    return source;
 }
 
 static void h200_from_h100(void **state) {
     (void)state;
     struct arena *arena = arena_create();
-    struct measured_rows rows = rows_of(arena);
+    struct timing_source source = rows_of(arena);
     struct models models = models_open("h200-sxm"); /* whose profile is the H100's, scaled */
     struct points points[KERNEL_OPS];
     struct error err = {0};
-    assert_int_equal(rows.failed, 0);
-    if (predict_kernels(&rows, models.gpu, models.profile, arena, points, &err) != 0)
+    assert_int_equal(source.rows.failed, 0);
+    if (predict_kernels(&source, models.gpu, models.profile, arena, points, &err) != 0)
         fail_msg("%s", err.text);
     static const struct {
         const char *op;

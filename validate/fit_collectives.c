@@ -32,7 +32,7 @@ static bool two_shot(const struct timing *row) {
     return !row->nccl && row->bytes > one_shot_max(row->gpus) && row->bytes <= custom_max_bytes;
 }
 static bool nccl(const struct timing *row) {
-    return row->nccl && (row->row || row->bytes >= custom_max_bytes); /* tiersim-calibrate times NCCL alone */
+    return row->nccl && (row->nccl_only || row->bytes >= custom_max_bytes);
 }
 
 static struct fit_rows of_group(const struct timings *timings, enum way way, double gpus, struct arena *arena) {

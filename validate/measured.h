@@ -42,8 +42,18 @@ struct points {
 enum { KERNEL_OPS = 8 };
 /* Products and experts by dtype, decode attention by KV dtype, prefill attention, all-reduce: on `gpu` by `profile`. An
  * op without rows has no points. */
-int predict_kernels(const struct measured_rows *rows, const struct gpu *gpu, const struct kernel_profile *profile,
+struct timing_source; /* timings.h: where the rows are from */
+int predict_kernels(const struct timing_source *source, const struct gpu *gpu, const struct kernel_profile *profile,
                     struct arena *arena, struct points out[KERNEL_OPS], struct error *err);
+
+/* Whole steps of a real decoder (group step): decode, prefill and mixed ones, that ran alone; and those beside which KV
+ * was copied, which the step model prices as if they had been alone. `find` loads an architecture by its name. */
+enum { STEP_OPS = 4 };
+struct step_finder {
+    int (*find)(const char *model, struct place at, struct arena *arena, struct arch **out, struct error *err);
+};
+int predict_steps(const struct measured_rows *rows, const struct gpu *gpu, const struct kernel_profile *profile,
+                  struct step_finder finder, struct arena *arena, struct points out[STEP_OPS], struct error *err);
 
 /* Quantiles of |predicted / measured - 1| over some of the points, and the one that is worst. */
 enum point_set { POINTS_ALL, POINTS_FITTED, POINTS_HELD_OUT };

@@ -59,16 +59,16 @@ static bool has_rule(const struct timings *timings) {
     return false;
 }
 
-static int predict_kind(const struct predicting *p, const struct measured_rows *rows, enum timing_kind kind, bool fp8,
+static int predict_kind(const struct predicting *p, const struct timing_source *source, enum timing_kind kind, bool fp8,
                         struct points *out) {
     struct timings timings;
-    if (timings_measured(rows, kind, p->arena, &timings, p->err) != 0)
+    if (timings_read(source, kind, p->arena, &timings, p->err) != 0)
         return -1;
     bool by_rule = has_rule(&timings);
     out->items = arena_alloc(p->arena, (timings.count + 1) * sizeof *out->items);
     for (size_t i = 0; i < timings.count; i++) {
         const struct timing *timing = &timings.rows[i];
-        if (timing->fp8 != fp8 || (by_rule && !measured_is(timing->row, "rule")))
+        if (timing->fp8 != fp8 || timing->warm || (by_rule && !measured_is(timing->row, "rule")))
             continue;
         struct point *point = point_of(out, timing->row);
         if (point && point->row->seconds <= timing->seconds)
@@ -82,12 +82,12 @@ static int predict_kind(const struct predicting *p, const struct measured_rows *
     return 0;
 }
 
-int predict_kernels(const struct measured_rows *rows, const struct gpu *gpu, const struct kernel_profile *profile,
+int predict_kernels(const struct timing_source *source, const struct gpu *gpu, const struct kernel_profile *profile,
                     struct arena *arena, struct points out[KERNEL_OPS], struct error *err) {
     struct predicting p = {gpu, profile, arena, err};
     for (int op = 0; op < KERNEL_OPS; op++) {
         out[op] = (struct points){.op = ops[op].name};
-        if (predict_kind(&p, rows, ops[op].kind, ops[op].fp8, &out[op]) != 0)
+        if (predict_kind(&p, source, ops[op].kind, ops[op].fp8, &out[op]) != 0)
             return -1;
     }
     return 0;

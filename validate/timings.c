@@ -116,7 +116,7 @@ int timings_measured(const struct measured_rows *rows, enum timing_kind kind, st
         if (read_words(row, kinds[kind].words, &timing, err) != 0)
             return -1;
         timing.fp8 = measured_is(row, "e4m3") || measured_is(row, "fp8");
-        timing.nccl = true;
+        timing.nccl = timing.nccl_only = true;
         if (kind == TIMING_DECODE)
             timing.q_heads *= timing.kv_heads;
         out->rows[out->count++] = timing;

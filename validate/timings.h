@@ -17,13 +17,14 @@ struct timing {
     double tokens, longest, splits, page;               /* decode; 0: batch x context, context, by the rule, 16 */
     bool fp8;                                           /* weights of products, KV of attention */
     double gpus, bytes;                                 /* collective */
-    bool nccl;
-    double block_bytes, blocks, ctas; /* copy */
-    bool up;                          /* copy: towards the GPU */
-    int api;                          /* copy: enum timing_copy */
-    bool warm;                        /* decode: the KV may lie in the L2 */
-    bool held_out;                    /* not to be fitted: what the fit is judged by */
-    const struct measured *row;       /* NULL: not of tiersim-calibrate */
+    bool nccl;                                          /* collective: by NCCL, not by an engine's own kernel */
+    bool nccl_only;                                     /* collective: no other was timed, so it has all sizes */
+    double block_bytes, blocks, ctas;                   /* copy */
+    bool up;                                            /* copy: towards the GPU */
+    int api;                                            /* copy: enum timing_copy */
+    bool warm;                                          /* decode: the KV may lie in the L2 */
+    bool held_out;                                      /* not to be fitted: what the fit is judged by */
+    const struct measured *row;                         /* where it stands, its numbers in words */
 };
 struct timings {
     struct timing *rows;

@@ -50,7 +50,24 @@ static bool wanted(const struct csv *csv, enum timing_kind kind, struct timing *
     return row->nccl || (strcmp(src, "vllm_0.24.0_custom_allreduce") == 0 && strcmp(backend, "vllm_graph") == 0);
 }
 
-static int read_rows(struct csv *csv, enum timing_kind kind, struct timing *rows, size_t *count, struct error *err) {
+/* The row as tiersim-calibrate would have written it, for whoever names it. */
+static const struct measured *words_of(const struct csv *csv, enum timing_kind kind, const struct timing *row,
+                                       struct arena *arena) {
+    struct measured *measured = arena_alloc(arena, sizeof *measured);
+    const char *words = "";
+    for (const struct column *c = tables[kind].columns; c->name; c++)
+        words = arena_printf(arena, "%s%s%s=%g", words, *words ? " " : "", c->name,
+                             *(const double *)((const char *)row + c->offset));
+    *measured = (struct measured){.group = timing_kind_names[kind],
+                                  .variant = row->nccl ? "nccl" : "vllm",
+                                  .params = arena_printf(arena, "%s%s", words, row->fp8 ? " fp8" : ""),
+                                  .seconds = row->seconds,
+                                  .at = csv->at};
+    return measured;
+}
+
+static int read_rows(struct csv *csv, enum timing_kind kind, struct timing *rows, size_t *count, struct arena *arena,
+                     struct error *err) {
     int more;
     while ((more = csv_next(csv, err)) == 1) {
         struct timing row = {0};
@@ -62,8 +79,10 @@ static int read_rows(struct csv *csv, enum timing_kind kind, struct timing *rows
         row.seconds *= 1e-3;
         if (row.seconds <= 0)
             return error_at(err, csv->at, "a time of %g ms\n  hint: mend or drop the line", row.seconds * 1e3);
-        if (wanted(csv, kind, &row))
-            rows[(*count)++] = row;
+        if (!wanted(csv, kind, &row))
+            continue;
+        row.row = words_of(csv, kind, &row, arena);
+        rows[(*count)++] = row;
     }
     return more;
 }
@@ -82,7 +101,7 @@ int timings_published(const char *directory, enum timing_kind kind, struct arena
         lines++;
     csv_rewind(csv);
     out->rows = arena_alloc(arena, (lines + 1) * sizeof *out->rows);
-    int status = read_rows(csv, kind, out->rows, &out->count, err);
+    int status = read_rows(csv, kind, out->rows, &out->count, arena, err);
     csv_close(csv);
     return status;
 }

@@ -8,7 +8,7 @@
 #include "sim/memory/lone_copy.h"
 #include "sim/output/json.h"
 #include "sim/output/table.h"
-#include "validate/measured.h"
+#include "validate/timings.h"
 
 enum { KEY_JSON = 256, KEY_NODE, COPY_OPS = 3, OPS = KERNEL_OPS + COPY_OPS, COLUMNS = 98 };
 
@@ -159,19 +159,19 @@ static void print_people(const struct arguments *a, const struct gpu *gpu, const
 
 static int validate(const struct arguments *a, struct arena *arena, struct error *err) {
     struct kernel_profile *profile;
-    struct measured_rows rows;
+    struct timing_source source;
     struct points points[OPS] = {0};
     struct gpu *gpu;
     if (load_profile_named(a->profile, (struct place){0}, arena, &profile, err) != 0 ||
         load_gpu(a->gpu ? a->gpu : profile->gpu, (struct place){0}, arena, &gpu, err) != 0 ||
-        measured_read(a->directory, arena, &rows, err) != 0 ||
-        predict_kernels(&rows, gpu, profile, arena, points, err) != 0 ||
-        (a->node && predict_copies(&rows, a->node, arena, points + KERNEL_OPS, err) != 0))
+        timings_open(a->directory, arena, &source, err) != 0 ||
+        predict_kernels(&source, gpu, profile, arena, points, err) != 0 ||
+        (a->node && predict_copies(&source.rows, a->node, arena, points + KERNEL_OPS, err) != 0))
         return -1;
     if (a->json)
-        print_json(a, gpu, points, rows.failed, arena);
+        print_json(a, gpu, points, source.rows.failed, arena);
     else
-        print_people(a, gpu, profile, points, rows.failed, arena);
+        print_people(a, gpu, profile, points, source.rows.failed, arena);
     return 0;
 }
 
