@@ -54,6 +54,8 @@ all_cxxflags = -std=c++17 $(CXXFLAGS) $(noreturn) $(base_flags) $(CPPFLAGS)
 all_nvccflags = -std=c++17 -O2 $(noreturn) -I. -I$(BUILD) -D_GNU_SOURCE -Xcompiler -Wall$(if $(CI),$(comma)-Werror) \
 	-gencode arch=compute_90,code=sm_90 -gencode arch=compute_80,code=compute_80
 CUDA_LIBS ?= $(addprefix -l,$(foreach l,cublas cublasLt,$(if $(wildcard $(dir $(NVCC))../lib64/lib$l.so),$l)))
+# As the sources ask: __has_include(<cudnn.h>).
+CUDA_LIBS += $(if $(NVCC),$(shell echo '\#include <cudnn.h>' | $(NVCC) -x cu -E - >/dev/null 2>&1 && echo -lcudnn))
 LDLIBS = $(pkg_libs) -lsimdjson -lm -ldl -lstdc++
 
 # --- Sources. ROOMS can be narrowed: make ROOMS="sim/base sim/engine" build/tests/exactness_units

@@ -14,5 +14,7 @@ for f in validate/cuda/*.cu validate/kernels/*.cu validate/micro/*.cu; do
     jobs="$jobs $!"
 done
 for j in $jobs; do wait "$j"; done
-"$nvcc" -arch="${ARCH:-sm_90}" -o "$build/tiersim-calibrate" "$build"/*.o -lcublas -ldl
+cudnn= # as the sources ask: __has_include(<cudnn.h>)
+echo '#include <cudnn.h>' | "$nvcc" -x cu -E - >/dev/null 2>&1 && cudnn=-lcudnn
+"$nvcc" -arch="${ARCH:-sm_90}" -o "$build/tiersim-calibrate" "$build"/*.o -lcublas $cudnn -ldl
 exec "$build/tiersim-calibrate" -o "$out" "$@"

@@ -54,6 +54,7 @@ struct prefill_plan *prefill_plan(struct prefill_library *library, const struct 
                                   char why[PREFILL_WHY]);
 enum prefill_way prefill_plan_way(const struct prefill_plan *plan);
 const char *prefill_way_name(enum prefill_way way);
+int prefill_plan_engine(const struct prefill_plan *plan);     /* cuDNN's number of its engine */
 double prefill_plan_seconds(const struct prefill_plan *plan); /* host time that making it took */
 size_t prefill_workspace(const struct prefill_plan *plan);    /* bytes, the gathered K and V included */
 int prefill_table_width(const struct prefill_shape *shape);   /* pages a row of the table: most_keys rounded up */
