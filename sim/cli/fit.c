@@ -7,9 +7,10 @@
 #include "sim/cli/verbs.h"
 #include "sim/output/json.h"
 #include "validate/fit.h"
+#include "validate/fit_engine.h"
 
 struct arguments {
-    const char *directory, *output, *report, *gpu, *base, *links;
+    const char *directory, *output, *report, *gpu, *base, *links, *engine;
     bool json;
 };
 enum { KEY_JSON = 256 };
@@ -20,6 +21,10 @@ static const struct argp_option choices[] = {
     {"links", 'l', "FILE", 0, "the copy engine's link to write, for a node file to include", 0},
     {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
     {"base", 'b', "PROFILE", 0, "the profile that gives what DIR has no timings of, scaled by the datasheets", 0},
+    {"engine", 'e', "NAME", 0,
+     "an engine profile instead, of the steps of its loop in DIR/steps_NAME.csv (validate/fit_engine.h has its "
+     "columns)",
+     0},
     {"json", KEY_JSON, NULL, 0, "the accuracy as one JSON document on standard output (with -o)", 0},
     {0}};
 
@@ -37,6 +42,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case 'l':
         arguments->links = text;
+        return 0;
+    case 'e':
+        arguments->engine = text;
         return 0;
     case 'b':
         arguments->base = text;
@@ -135,6 +143,43 @@ static int fit(const struct arguments *arguments, struct arena *arena, struct er
     return 0;
 }
 
+static void write_engine(FILE *out, const void *fit) {
+    engine_fit_write(out, fit);
+}
+
+static void print_engine_json(const struct arguments *arguments, const struct engine_fit *fit) {
+    struct json json = json_begin(stdout);
+    json_object(&json, NULL);
+    json_string(&json, "engine", fit->profile.name);
+    json_string(&json, "profile", arguments->output);
+    json_integer(&json, "steps", (int64_t)fit->steps);
+    json_boolean(&json, "asynchronous", fit->profile.asynchronous);
+    json_number(&json, "step_s", fit->profile.step_s.value);
+    json_number(&json, "per_sequence_s", fit->profile.per_sequence_s.value);
+    json_number(&json, "median_error", fit->median_error);
+    json_number(&json, "p90_error", fit->p90_error);
+    json_number(&json, "worst_error", fit->worst_error);
+    json_object_end(&json);
+    json_end(&json);
+}
+
+static int fit_steps(const struct arguments *arguments, struct arena *arena, struct error *err) {
+    struct timing_source source;
+    struct error ignored;
+    struct engine_fit engine;
+    const char *path = arena_printf(arena, "%s/steps_%s.csv", arguments->directory, arguments->engine);
+    bool measured =
+        timings_open(arguments->directory, arena, &source, &ignored) == 0 && source.format == TIMINGS_CALIBRATE;
+    const char *from = measured ? source.source : "its loop";
+    from = arena_printf(arena, "steps_%s.csv: %s", arguments->engine, from);
+    if (fit_engine(path, arguments->engine, from, arena, &engine, err) != 0 ||
+        write_to(arguments->output, write_engine, &engine, err) != 0)
+        return -1;
+    if (arguments->json)
+        print_engine_json(arguments, &engine);
+    return 0;
+}
+
 int verb_fit(int argc, char **argv) {
     static const struct argp argp = {
         choices,
@@ -150,7 +195,8 @@ int verb_fit(int argc, char **argv) {
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     struct arena *arena = arena_create();
     struct error err;
-    int status = fit(&arguments, arena, &err) == 0 ? EXIT_FINE : (int)err.exit_code;
+    int failed = arguments.engine ? fit_steps(&arguments, arena, &err) : fit(&arguments, arena, &err);
+    int status = failed ? (int)err.exit_code : EXIT_FINE;
     if (status != EXIT_FINE)
         fprintf(stderr, "tiersim: %s\n", err.text);
     arena_destroy(arena);
