@@ -53,7 +53,9 @@ struct price gemm_price(const struct machine *machine, enum dtype dtype, double 
     double weights = n * k * dtype_bytes(dtype);
     double traffic = weights + 2.0 * m * (n + k); /* activations are bf16 */
     double memory_s = traffic * (weights + g->w_half) / (weights * g->bandwidth);
-    bool inside = dtype == DTYPE_BF16 && m <= g->m_max && weights >= g->weights_min && weights <= g->weights_max;
+    double elements = 2.0 * n * k;
+    bool fitted = dtype == DTYPE_BF16 || (dtype == DTYPE_FP8 && g->fp8_fitted);
+    bool inside = fitted && m <= g->m_max && elements >= g->weights_min && elements <= g->weights_max;
     struct price price = gemm_finish(machine, memory_s, wave_seconds(g, g->flops[dtype], m, n, k), g->t0_s, inside);
     price.bytes = traffic;
     price.flops = 2.0 * m * n * k;

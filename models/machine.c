@@ -56,13 +56,17 @@ static struct fit_noise noise_of(const struct fit_quality *fit, enum error_sourc
         .source = source, .spread = fit->spread, .sigma = fit->sigma, .spread_outside = fit->spread_outside};
 }
 
-static void resolve_gemm(const struct gemm_fit *fit, struct machine *m) {
-    double flops = fit->flops.value;
+static void resolve_gemm(const struct gemm_fit *fit, const struct profile_gpu *on, struct machine *m) {
+    double flops = fit->flops.value, fp8 = flops;
+    bool fp8_fitted = fit->flops_fp8.value > 0 && on->fp8_flops > 0;
+    if (fp8_fitted) /* machine_scale makes it FP8's again */
+        fp8 = fit->flops_fp8.value * on->bf16_flops / on->fp8_flops;
     m->gemm = (struct gemm_machine){.t0_s = fit->t0_s.value,
                                     .bandwidth = fit->bandwidth_bytes_per_s.value,
                                     .w_half = fit->w_half_bytes.value,
                                     .k_half = fit->k_half.value,
-                                    .flops = {flops, flops, flops},
+                                    .flops = {[DTYPE_BF16] = flops, [DTYPE_FP8] = fp8, [DTYPE_INT4] = flops},
+                                    .fp8_fitted = fp8_fitted,
                                     .sustained_loss = fit->sustained_loss.value,
                                     .sustained_half = fit->sustained_half_flop.value,
                                     .m_max = fit->m_max,
@@ -212,7 +216,7 @@ int machine_resolve(const struct step_model_options *options, struct machine *m,
     m->layer_s = profile->small.layer_s.value;
     m->step_s = profile->small.step_s.value;
     m->small_noise = (struct fit_noise){.source = ERROR_SMALL, .sigma = profile->small.spread};
-    resolve_gemm(&profile->gemm, m);
+    resolve_gemm(&profile->gemm, &profile->on, m);
     resolve_decode(options, m);
     resolve_prefill(&profile->prefill, m);
     if (options->tp > 1 && resolve_collectives(options, m, err) != 0)

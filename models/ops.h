@@ -26,7 +26,8 @@ struct fit_noise {
 struct gemm_machine {
     double t0_s, bandwidth, w_half, k_half, sms, flops[DTYPE_COUNT];
     double sustained_loss, sustained_half;
-    double m_max, weights_min, weights_max;
+    double m_max, weights_min, weights_max; /* weights: of bf16 */
+    bool fp8_fitted;
     struct fit_noise noise;
 };
 struct decode_machine {

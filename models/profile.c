@@ -41,6 +41,13 @@ static const struct option gemm_options[] = {
     FIGURE(gemm_fit, "k_half", k_half, UNIT_NONE, "depth that a tile's prologue and epilogue cost"),
     FIGURE(gemm_fit, "sustained_loss", sustained_loss, UNIT_RATIO, "time that long products take beyond the rate"),
     FIGURE(gemm_fit, "sustained_half", sustained_half_flop, UNIT_NONE, "work in FLOPs at which half that loss is seen"),
+    {.name = "flops_fp8",
+     .kind = OPTION_FIGURE,
+     .offset = offsetof(struct gemm_fit, flops_fp8),
+     .unit = UNIT_FLOPS,
+     .fallback = "0",
+     .max = 1e18,
+     .help = "the same for FP8; 0: not measured, then by the datasheet's ratio"},
     NESTED(gemm_fit, "fit", fit, quality_options, "how well it fitted"),
     REAL(gemm_fit, "m_max", m_max, UNIT_TOKENS, NULL, "most rows fitted"),
     REAL(gemm_fit, "weights_min", weight_bytes_min, UNIT_BYTES, NULL, "smallest weights fitted"),
@@ -120,6 +127,7 @@ static const struct option on_options[] = {
      .offset = offsetof(struct profile_gpu, architecture),
      .fallback = "",
      .help = "of its SMs, as in configs/hardware"},
+    REAL(profile_gpu, "fp8", fp8_flops, UNIT_FLOPS, "0", "datasheet dense FP8 rate; 0: none, or not said"),
     OPTION_END,
 };
 

@@ -20,6 +20,7 @@ struct fit_quality {
  * sustained = 1 + loss x work/(work + half): long products run at the clock that power allows. */
 struct gemm_fit {
     struct figure t0_s, bandwidth_bytes_per_s, w_half_bytes, flops, k_half, sustained_loss, sustained_half_flop;
+    struct figure flops_fp8; /* 0: not measured, then bf16's by the ratio of the datasheet */
     struct fit_quality fit;
     double m_max, weight_bytes_min, weight_bytes_max; /* fitted range */
 };
@@ -56,6 +57,7 @@ struct collective_fit {
 struct profile_gpu {
     double bandwidth_bytes_per_s, bf16_flops, sms, nvlink_bytes_per_s;
     const char *architecture; /* of struct gpu; NULL: not said */
+    double fp8_flops;         /* dense; 0: not said */
 };
 
 /* Which decode kernel runs. */

@@ -22,6 +22,15 @@ static double predict(const struct timing *row, const double *p, const void *con
 static double weight_bytes(const struct timing *row) {
     return (row->fp8 ? 1.0 : 2.0) * row->n * row->k;
 }
+static double predict_fp8(const struct timing *row, const double *p, const void *context) {
+    struct machine machine = *(const struct machine *)context;
+    machine.gemm.flops[DTYPE_FP8] = p[0];
+    return timing_seconds(&machine, TIMING_GEMM, row);
+}
+
+static bool is_fp8(const struct timing *row) {
+    return row->fp8;
+}
 static bool is_bf16(const struct timing *row) {
     return !row->fp8;
 }
@@ -56,6 +65,36 @@ static int fit_bf16(struct fit_problem *problem, struct fit_rows all, const stru
     return 0;
 }
 
+/* FP8 weights: all but the rate of the tensor cores is bf16's, so the other constants are held. */
+static int fit_fp8(const struct fit_input *in, const struct timings *timings, struct machine *machine, const double *p,
+                   struct gemm_fit *fit, struct error *err) {
+    static const char *const fp8_names[] = {"flops_fp8"};
+    double flops[] = {2 * p[FLOPS]};
+    struct fit_rows all = fit_rows_where(timings, is_fp8, in->arena);
+    struct fit_quality quality;
+    struct fit_problem problem = {.op = "gemm fp8",
+                                  .rows = fit_rows_held_out(all, false, in->arena),
+                                  .parameters = flops,
+                                  .parameter_count = 1,
+                                  .names = fp8_names,
+                                  .predict = predict_fp8,
+                                  .context = machine};
+    fit->flops_fp8 = (struct figure){0, BASIS_SPEC, "not measured"};
+    if (problem.rows.count < 4)
+        return 0;
+    machine->gemm.t0_s = p[T0];
+    machine->gemm.bandwidth = p[BANDWIDTH];
+    machine->gemm.k_half = p[K_HALF];
+    machine->gemm.sustained_loss = p[LOSS];
+    machine->gemm.sustained_half = p[LOSS_HALF];
+    if (fit_solve(&problem, &quality, err) != 0)
+        return -1;
+    fit_set(&fit->flops_fp8, flops[0], in->source->source);
+    fit_report_rows(in->report, problem.op, &problem, all, &quality, in->arena);
+    fit_report_parameters(in->report, &problem);
+    return 0;
+}
+
 int fit_gemm(const struct fit_input *in, struct kernel_profile *profile, struct error *err) {
     struct timings timings;
     struct gemm_fit *fit = &profile->gemm;
@@ -85,5 +124,5 @@ int fit_gemm(const struct fit_input *in, struct kernel_profile *profile, struct 
     fit_set(&fit->sustained_half_flop, p[LOSS_HALF], source);
     fit_report_rows(in->report, problem.op, &problem, all, &fit->fit, in->arena);
     fit_report_parameters(in->report, &problem);
-    return 0;
+    return fit_fp8(in, &timings, &machine, p, fit, err);
 }

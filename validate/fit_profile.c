@@ -46,7 +46,7 @@ static void set_constants(const struct fit_input *in, struct kernel_profile *pro
         .gpu = gpu->name,
         .description = arena_printf(in->arena, "fitted by `tiersim fit` to %s", in->source->source),
         .on = {gpu->hbm_bandwidth_bytes_per_s.value, gpu->bf16_flops.value, gpu->sms.value,
-               gpu->nvlink_bytes_per_s.value, gpu->architecture},
+               gpu->nvlink_bytes_per_s.value, gpu->architecture, gpu->fp8_flops.value},
         .rule = rules[in->source->format],
         .small = {.kernel_s = {3.05e-6, BASIS_EXTRAPOLATED,
                                "norm, rotary, KV write, activation between weight reads in one graph: H200 (the same "

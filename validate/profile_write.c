@@ -26,6 +26,8 @@ static void write_gemm(FILE *out, const struct gemm_fit *fit) {
     figure(out, "  ", "k_half", &fit->k_half, "");
     figure(out, "  ", "sustained_loss", &fit->sustained_loss, "");
     figure(out, "  ", "sustained_half", &fit->sustained_half_flop, "");
+    if (fit->flops_fp8.value > 0)
+        figure(out, "  ", "flops_fp8", &fit->flops_fp8, "FLOPS");
     quality(out, "  ", "fit", &fit->fit);
     fprintf(out, "  m_max: %.0f\n  weights_min: %.0f B\n  weights_max: %.0f B\n", fit->m_max, fit->weight_bytes_min,
             fit->weight_bytes_max);
@@ -95,6 +97,8 @@ void profile_write(FILE *out, const struct kernel_profile *profile) {
     const struct profile_gpu *on = &profile->on;
     fprintf(out, "on: {bandwidth: %.6e B/s, bf16: %.6e FLOPS, sms: %g, nvlink: %.6e B/s", on->bandwidth_bytes_per_s,
             on->bf16_flops, on->sms, on->nvlink_bytes_per_s);
+    if (on->fp8_flops > 0)
+        fprintf(out, ", fp8: %.6e FLOPS", on->fp8_flops);
     fprintf(out, on->architecture ? ", architecture: %s}\n" : "}\n", on->architecture);
     write_gemm(out, &profile->gemm);
     write_decode(out, "decode_bf16", &profile->decode_bf16);
