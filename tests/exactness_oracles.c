@@ -9,12 +9,17 @@
 
 #include <cmocka.h>
 
+#include "sim/base/arena.h"
+#include "sim/config/read.h"
 #include "sim/memory/replay.h"
 #include "sim/workload/trace.h"
 
+/* `within`: 0: equal. Else the policy's header names the rule that differs, and what is added here is a bound of 0.5
+ * points of all accesses (1442 misses). */
 struct oracle {
     const char *policy;
-    uint64_t size, misses;
+    uint64_t misses[2]; /* at 4000 and 64000 blocks */
+    uint64_t within;
 };
 
 static const struct evict_policy *policy(const char *name) {
@@ -22,6 +27,15 @@ static const struct evict_policy *policy(const char *name) {
     const struct policy *found = policy_find(POLICY_EVICT, name, &err);
     assert_non_null(found);
     return (const struct evict_policy *)found;
+}
+
+static const void *defaults(const struct policy *of, struct arena *arena) {
+    if (!of->options)
+        return NULL;
+    struct error err = {0};
+    void *options = arena_alloc(arena, of->options_size);
+    assert_int_equal(options_read(NULL, of->options, options, arena, &err), 0);
+    return options;
 }
 
 static const char *path_of(const char *name, char *path, size_t size) {
@@ -62,26 +76,48 @@ static struct replay_trace *conversation(void) {
 
 static void flat_counts(void **unused) {
     (void)unused;
-    static const struct oracle oracles[] = {{"lru", 4000, 263753},    {"lru", 64000, 184852},
-                                            {"fifo", 4000, 264543},   {"fifo", 64000, 187957},
-                                            {"belady", 4000, 195512}, {"belady", 64000, 182790}};
+    enum { HALF_A_POINT = 1442 };
+    static const struct oracle oracles[] = {
+        {"lru", {263753, 184852}, 0},
+        {"fifo", {264543, 187957}, 0},
+        {"clock", {263210, 185095}, 0},
+        {"sieve", {263812, 185700}, 0},
+        {"lfu", {263812, 185700}, 0},
+        {"lfuda", {261797, 184971}, 0},
+        {"s3fifo", {255240, 185479}, 0},
+        {"arc", {260503, 185584}, 0},
+        {"lirs", {254695, 208730}, 0},
+        {"2q", {262780, 187510}, 0},
+        {"slru", {269560, 191326}, 0},
+        {"wtinylfu", {260876, 215581}, HALF_A_POINT}, /* the sketch: 260310 and 215068 here */
+        {"gdsf", {261567, 185057}, 0},
+        {"belady", {195512, 182790}, 0},
+        {"lfu-perfect", {251072, 0}, HALF_A_POINT}, /* ties: 251194 here; no figure at 64000 */
+    };
     struct replay_trace *trace = conversation();
     if (!trace)
         skip();
     assert_int_equal(trace->count, 288500);
     assert_int_equal(trace->unique, 182790);
     int64_t *next_use = replay_foresee(trace, false);
-    for (size_t i = 0; i < sizeof oracles / sizeof *oracles; i++) {
+    for (size_t i = 0; i < 2 * sizeof oracles / sizeof *oracles; i++) {
+        const struct oracle *oracle = &oracles[i / 2];
+        uint64_t size = i % 2 ? 64000 : 4000, expected = oracle->misses[i % 2];
+        if (expected == 0)
+            continue;
+        struct arena *arena = arena_create();
         struct replay_setup setup = {.trace = trace,
-                                     .policy = policy(oracles[i].policy),
+                                     .policy = policy(oracle->policy),
+                                     .policy_options = defaults(&policy(oracle->policy)->policy, arena),
                                      .next_use = next_use,
-                                     .capacity_blocks = oracles[i].size};
+                                     .capacity_blocks = size};
         struct replay_result result;
         replay_run(&setup, &result);
-        print_message("%s %llu: %llu misses\n", oracles[i].policy, (unsigned long long)oracles[i].size,
+        print_message("%s %llu: %llu misses\n", oracle->policy, (unsigned long long)size,
                       (unsigned long long)result.misses);
-        assert_int_equal(result.misses, oracles[i].misses);
+        assert_in_range(result.misses, expected - oracle->within, expected + oracle->within);
         assert_int_equal(result.hits + result.misses, trace->count);
+        arena_destroy(arena);
     }
     free(next_use);
     replay_trace_destroy(trace);
