@@ -1,6 +1,7 @@
 #include "models/draw.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void uncertainty_add(struct uncertainty *sum, const struct uncertainty *part) {
@@ -90,6 +91,33 @@ void hardware_spread(const struct kernel_profile *profile, const struct gpu *gpu
         widest = fmax(widest, spread[i]);
     }
     spread[SHARE_FIXED] = widest; /* nothing was seen of fixed times and links: the widest of the others */
+}
+
+const char *hardware_spread_text(const struct kernel_profile *profile, const struct gpu *gpu, char *buffer,
+                                 size_t size) {
+    double spread[SHARES];
+    hardware_spread(profile, gpu, spread);
+    if (strcmp(profile->gpu, gpu->name) == 0)
+        snprintf(buffer, size, "%s", "");
+    else if (spread[SHARE_FIXED] > 0)
+        snprintf(
+            buffer, size,
+            "%s was not measured: constants of the %s by datasheet, of another architecture: off by %.0f %% (HBM), "
+            "%.0f %% (products), %.0f %% (prefill attention), one standard deviation",
+            gpu->name, profile->gpu, 100 * hypot(spread[SHARE_ALL], spread[SHARE_MEMORY]),
+            100 * hypot(spread[SHARE_ALL], spread[SHARE_COMPUTE]),
+            100 * hypot(spread[SHARE_ALL], spread[SHARE_PREFILL]));
+    else
+        snprintf(buffer, size,
+                 "%s was not measured: constants of the %s by datasheet: off by %.0f %%, one standard deviation",
+                 gpu->name, profile->gpu, 100 * spread[SHARE_ALL]);
+    return buffer;
+}
+
+double draw_product(const struct draw *draw, int op, int octave, double spread) {
+    static const double own_stays = 0.3;
+    MUST(op >= 0 && op < DRAW_OWN_MAX && octave >= 0 && octave < DRAW_OCTAVES);
+    return error_factor(spread * (sqrt(own_stays) * draw->own[op] + sqrt(1 - own_stays) * draw->octave[op][octave]));
 }
 
 static void scale(struct figure *figure, double factor) {

@@ -188,13 +188,11 @@ static void draw_noise(struct fit_noise *noise, const struct draw *draw, double 
     noise->drawn[1] = error_factor(common + outside) - 1;
 }
 
-/* Products have their own errors op by op; the other kernels one each. */
+/* Products have their own errors op by op (token_ops.c); the other kernels one each. */
 static void machine_draw(struct machine *m, const struct draw *draw, enum dtype kv_dtype) {
     _Static_assert(OP_COUNT + 2 * DTYPE_INT4 <= DRAW_OWN_MAX, "decode's kernels have errors of their own");
     draw_hardware(m, draw);
     draw_noise(&m->gemm.noise, draw, 0);
-    for (int op = 0; op < OP_COUNT; op++)
-        m->own_products[op] = error_factor(m->gemm.noise.spread * draw->own[op]) - 1;
     for (int kernel = 0; kernel < 2; kernel++)
         draw_noise(&m->decode.noise[kernel], draw, draw->own[OP_COUNT + 2 * (int)kv_dtype + kernel]);
     draw_noise(&m->prefill.noise, draw, draw->own[OP_ATTENTION_PREFILL]);

@@ -57,9 +57,8 @@ struct machine {
     double small_s, small_bandwidth, layer_s, step_s;
     struct fit_noise small_noise;
     double peak_bandwidth, peak_flops[DTYPE_COUNT], link;
-    double hardware[SHARES];           /* hardware_spread: 0 on the GPU that the profile was fitted on */
-    double own_products[DRAW_OWN_MAX]; /* a draw's 1 + x of single products (enum op) within the fitted range */
-    enum basis floor;                  /* no price is better known than this */
+    double hardware[SHARES]; /* hardware_spread: 0 on the GPU that the profile was fitted on */
+    enum basis floor;        /* no price is better known than this */
 };
 
 /* Makes the profile's constants absolute for the GPU, of the options' draw if there is one. Error: no all-reduce

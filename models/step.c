@@ -120,6 +120,10 @@ int step_model_create(const struct step_model_options *options, struct step_mode
         step_model_destroy(model);
         return -1;
     }
+    model->drawn = options->draw != NULL;
+    for (int op = 0; op < OP_COUNT && model->drawn; op++)
+        for (int octave = 0; octave < DRAW_OCTAVES; octave++)
+            model->own[op][octave] = draw_product(options->draw, op, octave, options->profile->gemm.fit.spread);
     set_attention(model);
     set_engine(model, options->engine);
     struct step_row *tokens = calloc((size_t)model->max_tokens + 1, sizeof *tokens);

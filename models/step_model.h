@@ -46,7 +46,9 @@ struct step_model {
     bool host, asynchronous;
     double host_s, host_per_sequence_s, host_spread;
     enum basis host_basis;
-    int64_t *pads; /* padded batch for decode steps of up to pads_max sequences; NULL: none */
+    bool drawn;
+    double own[OP_COUNT][DRAW_OCTAVES]; /* of a draw: factors of the products' own errors within the fitted range */
+    int64_t *pads;                      /* padded batch for decode steps of up to pads_max sequences; NULL: none */
     int64_t pads_max;
     struct step_row *by_tokens, *by_logits; /* 0..max_tokens */
 };

@@ -6,16 +6,18 @@
 #include "models/step_model.h"
 
 /* A product within the range of the fit has, in a draw, an error of its own. */
-static struct price product(const struct machine *machine, enum op op, enum dtype dtype, double m, double n, double k,
+static struct price product(const struct step_model *model, enum op op, enum dtype dtype, double m, double n, double k,
                             double count) {
-    struct price price = gemm_price(machine, dtype, m, n, k, count);
-    if (price.inside)
-        price.seconds *= 1.0 + machine->own_products[op];
+    struct price price = gemm_price(&model->machine, dtype, m, n, k, count);
+    if (model->drawn && price.inside) {
+        int octave = ilogb(m);
+        price.seconds *= model->own[op][octave < DRAW_OCTAVES ? octave : DRAW_OCTAVES - 1];
+    }
     return price;
 }
 
 static struct price gemm(const struct step_model *model, enum op op, double m, double n, double k, double count) {
-    return product(&model->machine, op, model->weight_dtype, m, n, k, count);
+    return product(model, op, model->weight_dtype, m, n, k, count);
 }
 
 static void attention_products(const struct step_model *model, double tokens, struct price *prices) {
@@ -51,7 +53,7 @@ static void ffn_products(const struct step_model *model, double tokens, struct p
     if (moe == 0)
         return;
     double width = (double)a->moe_ffn / tp;
-    prices[OP_ROUTER] = product(&model->machine, OP_ROUTER, DTYPE_BF16, tokens, (double)a->experts, hidden, moe);
+    prices[OP_ROUTER] = product(model, OP_ROUTER, DTYPE_BF16, tokens, (double)a->experts, hidden, moe);
     prices[OP_EXPERTS] = experts_price(&model->machine, model->weight_dtype, tokens, a, width, moe);
     if (a->shared_experts > 0) {
         double shared = (double)a->shared_experts * width;
@@ -102,8 +104,7 @@ struct price head_price(const struct step_model *model, double logits) {
     if (logits <= 0)
         return (struct price){0};
     double vocab = (double)model->arch.vocab, tp = (double)model->tp;
-    struct price price =
-        product(&model->machine, OP_LM_HEAD, DTYPE_BF16, logits, vocab / tp, (double)model->arch.hidden, 1.0);
+    struct price price = product(model, OP_LM_HEAD, DTYPE_BF16, logits, vocab / tp, (double)model->arch.hidden, 1.0);
     price = price_sum(price, small_price(&model->machine, logits * vocab * 6.0, 2.0));
     /* A gather moves half of what an all-reduce of the same result does. */
     if (model->tp > 1)

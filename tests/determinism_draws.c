@@ -155,9 +155,40 @@ static void test_table(void **state) {
     }
 }
 
+/* A GPU that no profile was fitted on says so, and of which kind it is. */
+static void test_not_measured(void **state) {
+    (void)state;
+    static const struct {
+        const char *gpu, *says, *not ;
+    } cases[] = {{"h100-sxm", "", "was not measured"},
+                 {"gh200", "gh200 was not measured: constants of the h100-sxm by datasheet: off by", "architecture"},
+                 {"b200-sxm", "of another architecture: off by", "by datasheet: off by"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char set[64], *said_once[2];
+        snprintf(set, sizeof set, "gpu=%s", cases[i].gpu);
+        struct said run = RUN_VERB(run, NULL, "smoke", "--no-search", "--set", set),
+                    step = RUN_VERB(step, NULL, "-m", "llama-3.1-8b", "-g", cases[i].gpu, "-b", "1", "-c", "1024");
+        assert_int_equal(run.code, EXIT_FINE);
+        assert_int_equal(step.code, EXIT_FINE);
+        said_once[0] = run.out;
+        said_once[1] = step.out;
+        for (int k = 0; k < 2; k++) {
+            for (char *at = said_once[k]; (at = strstr(at, "\n    ")) != NULL;) { /* as if lines were not broken */
+                size_t blanks = strspn(at + 1, " ");
+                *at = ' ';
+                memmove(at + 1, at + 1 + blanks, strlen(at + 1 + blanks) + 1);
+            }
+            assert_non_null(strstr(said_once[k], cases[i].says));
+            assert_null(strstr(said_once[k], cases[i].not ));
+        }
+        said_free(&run);
+        said_free(&step);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads), cmocka_unit_test(test_around),
-                                       cmocka_unit_test(test_paired), cmocka_unit_test(test_normals),
-                                       cmocka_unit_test(test_table)};
+                                       cmocka_unit_test(test_paired),  cmocka_unit_test(test_normals),
+                                       cmocka_unit_test(test_table),   cmocka_unit_test(test_not_measured)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ void draw_normals(const struct variant *v, uint64_t seed, uint64_t number, struc
     MUST(n.rng != NULL);
     draw_some(&n, "profile", v->kernels->name, draw->common, ERROR_HARDWARE);
     draw_some(&n, "kernels", v->kernels->name, draw->own, DRAW_OWN_MAX);
+    draw_some(&n, "octaves", v->kernels->name, draw->octave[0], sizeof draw->octave / sizeof(double));
     draw_some(&n, "gpu", v->gpu->name, draw->common + ERROR_HARDWARE, SHARES);
     draw_some(&n, "engine", v->engine ? v->engine->name : "", draw->common + ERROR_HOST, 1);
     draw_some(&n, "connector", v->connector ? v->connector->name : "", draw->common + ERROR_CONNECTOR, 1);

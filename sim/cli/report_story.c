@@ -200,6 +200,9 @@ static void tell_steps(const struct variant *v, const struct outcome *outcome, F
     fprintf(out, "  - step times: %s; 90 %% interval: decode %+.0f/%+.0f %%, prefill %+.0f/%+.0f %%\n",
             basis_name(basis_weaker(d.basis, p.basis)), 100 * (d.low_s / d.seconds - 1),
             100 * (d.high_s / d.seconds - 1), 100 * (p.low_s / p.seconds - 1), 100 * (p.high_s / p.seconds - 1));
+    char text[256];
+    if (*hardware_spread_text(v->kernels, v->gpu, text, sizeof text))
+        fprintf(out, "  - %s\n", text);
 }
 
 /* "  - links: pcie measured, ssd spec": those that carried anything. */

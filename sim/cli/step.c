@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/draw.h"
 #include "sim/cli/args.h"
 #include "sim/cli/catalogue.h"
 #include "sim/cli/verbs.h"
@@ -122,6 +123,7 @@ static struct step_shape shape_of(const struct arguments *a, const struct arch *
 struct loaded {
     struct arch *arch;
     struct gpu *gpu;
+    const struct kernel_profile *profile;
     struct step_model *model;
     struct step_shape shape;
 };
@@ -137,6 +139,7 @@ static int load(const struct arguments *a, struct arena *arena, struct loaded *o
                             : load_kernel_profile(out->gpu, nowhere, arena, &profile, err);
     if (status != 0 || (a->engine && load_engine_profile(a->engine, nowhere, arena, &engine, err) != 0))
         return -1;
+    out->profile = profile;
     int64_t tokens = a->batch * a->query;
     struct step_model_options options = {.arch = out->arch,
                                          .gpu = out->gpu,
@@ -268,7 +271,8 @@ static const char *remedy(const struct arguments *a, const struct step_op *op) {
 }
 
 /* How sure that is, where the time goes, and what to ask next. */
-static void print_hint(const struct arguments *a, const struct step_cost *cost, const struct step_op *ops, int count) {
+static void print_hint(const struct arguments *a, const struct loaded *l, const struct step_cost *cost,
+                       const struct step_op *ops, int count) {
     int most = 0;
     for (int i = 1; i < count; i++)
         if (ops[i].seconds > ops[most].seconds)
@@ -280,6 +284,8 @@ static void print_hint(const struct arguments *a, const struct step_cost *cost, 
     snprintf(hint, sizeof hint, "hint: %s takes %.0f %%, bound by %s; %s\n", ops[most].name,
              100.0 * ops[most].seconds / cost->seconds, step_bound_names[ops[most].bound], remedy(a, &ops[most]));
     print_wrapped(stdout, hint, STEP_COLUMNS, 6);
+    if (*hardware_spread_text(l->profile, l->gpu, hint, sizeof hint - 1))
+        print_wrapped(stdout, strcat(hint, "\n"), STEP_COLUMNS, 6);
 }
 
 static int step(const struct arguments *a, struct arena *arena, struct error *err) {
@@ -294,7 +300,7 @@ static int step(const struct arguments *a, struct arena *arena, struct error *er
         print_json(&cost, ops, count);
     } else {
         print_table(a, &loaded, &cost, ops, count);
-        print_hint(a, &cost, ops, count);
+        print_hint(a, &loaded, &cost, ops, count);
     }
     step_model_destroy(loaded.model);
     return 0;
