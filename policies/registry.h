@@ -43,7 +43,8 @@ enum policy_need {
     NEED_SESSION = 1 << 8, /* which session asks, and news of sessions */
     NEED_QUEUE = 1 << 9,   /* what waiting requests will ask for */
     NEED_COST = 1 << 10,   /* predicted cost of computing and fetching */
-    NEED_GROUP = 1 << 11   /* which blocks were stored together */
+    NEED_GROUP = 1 << 11,  /* which blocks were stored together */
+    NEED_HITS = 1 << 12    /* admission: look-ups that found the block where it comes from */
 };
 /* The declared needs that are the future: a table marks such a policy as clairvoyant. */
 enum { NEEDS_CLAIRVOYANT = NEED_FUTURE | NEED_OUTPUT_LENGTH };

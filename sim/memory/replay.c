@@ -103,8 +103,10 @@ struct replay {
     uint32_t *slot_bytes; /* by slot; where the tier counts bytes */
     uint64_t used_bytes;
     int64_t now;
-    bool counts;     /* past what is skipped */
-    uint32_t *slots; /* prefix: of the request's blocks */
+    bool counts;      /* past what is skipped */
+    uint32_t *slots;  /* prefix: of the request's blocks */
+    bool *fresh;      /* which of them came in with it */
+    uint64_t refused; /* came in, and were deleted again for want of room */
     struct replay_result result;
 };
 
@@ -198,11 +200,13 @@ static uint32_t enter_prefix(struct replay *replay, const struct replay_request 
     const uint64_t *ids = trace->ids + request->first;
     const int64_t *foreseen = replay->setup->next_use ? replay->setup->next_use + request->first : NULL;
     uint32_t *slots = replay->slots;
+    memset(replay->fresh, 0, count * sizeof *replay->fresh);
     tier_hold_all(replay->tier, slots, found, replay->now);
     struct block_new block = {.owner = request->session, .tenant = request->tenant, .priority = PRIORITY_DEFAULT};
     uint32_t i = found;
     for (; i < count; i++) {
         slots[i] = tier_find(replay->tier, ids[i]);
+        replay->fresh[i] = slots[i] == SLOT_NONE;
         if (slots[i] != SLOT_NONE) {
             tier_hold(replay->tier, slots[i], replay->now);
             continue;
@@ -220,6 +224,21 @@ static uint32_t enter_prefix(struct replay *replay, const struct replay_request 
         slots[i] = tier_insert(replay->tier, &block, SLOT_ARRIVING, replay->now);
     }
     return i;
+}
+
+/* Down to the tier's size. What the policy cannot give room for (leases) is refused: the end of what has just come. */
+static void trim(struct replay *replay, const uint64_t *ids, uint32_t count) {
+    uint64_t capacity = replay->setup->capacity_blocks;
+    while (tier_counts(replay->tier).resident > capacity && tier_evict(replay->tier, replay->now))
+        ;
+    for (uint32_t i = count; i-- > 0 && tier_counts(replay->tier).resident > capacity;) {
+        uint32_t slot = replay->fresh[i] ? tier_find(replay->tier, ids[i]) : SLOT_NONE;
+        if (slot == SLOT_NONE)
+            continue;
+        tier_delete(replay->tier, slot, replay->now);
+        replay->refused++;
+    }
+    MUST(tier_counts(replay->tier).resident <= capacity);
 }
 
 /* One request, as a whole. */
@@ -250,8 +269,7 @@ static void access_prefix(struct replay *replay, const struct replay_request *re
                        replay->now);
     }
     tier_release_all(replay->tier, slots, count, replay->now);
-    while (tier_counts(replay->tier).resident > setup->capacity_blocks)
-        MUST(tier_evict(replay->tier, replay->now));
+    trim(replay, ids, count);
 }
 
 static void replay_requests(struct replay *replay) {
@@ -298,8 +316,10 @@ void replay_run(const struct replay_setup *setup, struct replay_result *out) {
     replay.tier = tier_create(&tier);
     if (bytes)
         replay.slot_bytes = resized(NULL, trace->unique + 1, sizeof *replay.slot_bytes);
-    if (setup->prefix)
+    if (setup->prefix) {
         replay.slots = resized(NULL, (uint64_t)trace->longest + 1, sizeof *replay.slots);
+        replay.fresh = resized(NULL, (uint64_t)trace->longest + 1, sizeof *replay.fresh);
+    }
     const struct admit_policy *admit = setup->admit;
     struct admit_context context = {
         .capacity = tier.capacity_blocks, .seed = setup->seed, .options = setup->admit_options};
@@ -308,10 +328,11 @@ void replay_run(const struct replay_setup *setup, struct replay_result *out) {
     if (admit && admit->destroy)
         admit->destroy(replay.admit);
     struct tier_counts counts = tier_counts(replay.tier);
-    MUST(counts.held == 0 && counts.taken == 0 && counts.inserted == counts.resident + counts.evicted);
+    MUST(counts.held == 0 && counts.taken == 0 && counts.inserted == counts.resident + counts.evicted + replay.refused);
     tier_destroy(replay.tier);
     free(replay.slot_bytes);
     free(replay.slots);
+    free(replay.fresh);
     *out = replay.result;
     out->misses = out->accesses - out->hits;
     out->inserted = counts.inserted;

@@ -1,0 +1,14 @@
+/* Radix FILO: of the leaves that nobody holds, the one that came last goes first.
+ *
+ * Rule     a heap over unheld leaves by arrival, the latest first. A parent joins when its last child goes.
+ * Needs    the tree. Lift: leaf.
+ * Cost     O(log n) a hook; 52 bytes a slot.
+ * Source   SGLang mem_cache/evict_policy.py.
+ * Differs  nodes there are runs of tokens, split where prompts part; here they are blocks. */
+#include "policies/evict/radix.h"
+
+static inline struct slot_key radix_filo_key(const struct block_info *block, const struct radix_use *use) {
+    (void)block;
+    return (struct slot_key){-use->created, 0};
+}
+RADIX_POLICY(radix_filo, "radix-filo", "of the leaves, the one that came last goes first", radix_filo_key)
