@@ -63,6 +63,8 @@ static void write_interval(struct json *json, const char *key, const struct pars
 /* The tree of the undrawn, with an interval in the place of each number. Words stand as they are where they name. */
 static void write_tree(struct json *json, const char *key, const struct parsed *p, struct arena *arena) {
     const struct node *node = p->undrawn;
+    if (!node)
+        return;
     if (node->kind == NODE_SCALAR) {
         if (node->quoted)
             json_string(json, key, node->text);

@@ -161,7 +161,7 @@ static void run_variants(const struct scenario *scenario, const struct run_argum
             reach.base_records = base_sink(scenario, (size_t)i, keeper, timeline);
             reach.best_records = keeper_sink(keeper, scenario, (size_t)i, true);
             verdict_reach(&reach, &verdicts[i]);
-        } else {
+        } else if (draws) {
             size_t number = (size_t)(i / variants - 1);
             draw_run(&reach, (uint64_t)scenario->options.seed, number,
                      &draws->drawn[(size_t)(i % variants) * draws->count + number]);
