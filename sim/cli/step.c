@@ -284,10 +284,8 @@ static void print_hint(const struct arguments *a, const struct loaded *l, const 
     snprintf(hint, sizeof hint, "hint: %s takes %.0f %%, bound by %s; %s\n", ops[most].name,
              100.0 * ops[most].seconds / cost->seconds, step_bound_names[ops[most].bound], remedy(a, &ops[most]));
     print_wrapped(stdout, hint, STEP_COLUMNS, 6);
-    if (*hardware_spread_text(l->profile, l->gpu, hint, sizeof hint)) {
+    if (*hardware_spread_text(l->profile, l->gpu, hint, sizeof hint))
         print_wrapped(stdout, hint, STEP_COLUMNS, 6);
-        putchar('\n');
-    }
 }
 
 static int step(const struct arguments *a, struct arena *arena, struct error *err) {
