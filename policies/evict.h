@@ -124,6 +124,9 @@ struct evict_policy {
      * has expired. Asked after blocks came, after victims went and after the timer, until it says 0 or victim says
      * EVICT_NONE. */
     uint32_t (*surplus)(void *self, int64_t now);
+    /* Optional. `slot` may be asked for in a moment (and may be gone by then): a good time to fetch its lines. Must
+     * change nothing. */
+    void (*ahead)(const void *self, uint32_t slot);
     /* Optional. News of a session. */
     void (*note)(void *self, const struct session_note *note, int64_t now);
 };

@@ -16,13 +16,14 @@
 enum { CLASSES = 16, AGES = 1024, LEARN_EVERY = 1 << 15, SAMPLE = 32 };
 
 struct life {
-    int64_t last;          /* access number of the last use */
-    int64_t age_at_hit[2]; /* of the last hit, of the one before */
+    int64_t last;        /* access number of the last use */
+    uint32_t age_at_hit; /* steps of the last hit's age, + 1; 0: no hit yet */
+    uint32_t class;
 };
 struct lhd {
     struct slot_pool pool;
-    const struct block_facts *facts;
-    struct life *lives; /* by slot */
+    const struct block_facts *sizes; /* NULL: a block is a slot, all of one size */
+    struct life *lives;              /* by slot */
     double hits[CLASSES][AGES], evictions[CLASSES][AGES], density[CLASSES][AGES];
     uint64_t too_old, events; /* evictions at the highest age, and all of this period */
     int64_t clock, learnt;
@@ -33,7 +34,7 @@ static void *lhd_create(const struct evict_context *context) {
     struct lhd *state = calloc(1, sizeof *state);
     MUST(state != NULL);
     pool_create(&state->pool, context, false);
-    state->facts = context->facts;
+    state->sizes = context->capacity_bytes ? context->facts : NULL;
     state->lives = lazy_alloc(context->slots, sizeof *state->lives);
     /* Ages up to eight times the capacity at first. */
     while ((uint64_t)AGES << state->coarse < 8 * (uint64_t)context->capacity && state->coarse < 40)
@@ -51,13 +52,9 @@ static void lhd_destroy(void *self) {
     free(state);
 }
 /* Blocks without a hit are class 0; then the shorter the last two intervals, the higher. */
-static uint32_t class_of(const struct lhd *state, uint32_t slot) {
-    const struct life *life = &state->lives[slot];
-    uint64_t sum = (uint64_t)(life->age_at_hit[0] + life->age_at_hit[1]) >> state->coarse;
-    if (life->age_at_hit[0] == 0)
-        return 0;
+static uint32_t class_of(uint32_t steps) {
     uint32_t class = CLASSES - 1;
-    for (; sum > 0 && class > 1; sum >>= 1)
+    for (; steps > 0 && class > 1; steps >>= 1)
         class --;
     return class;
 }
@@ -88,7 +85,7 @@ static void learn(struct lhd *state) {
 }
 static void count(struct lhd *state, uint32_t slot, bool hit) {
     uint32_t age = age_of(state, slot);
-    (hit ? state->hits : state->evictions)[class_of(state, slot)][age]++;
+    (hit ? state->hits : state->evictions)[state->lives[slot].class][age]++;
     state->events++;
     state->too_old += age == AGES - 1;
 }
@@ -103,9 +100,10 @@ static void lhd_touch(void *self, uint32_t slot, int64_t now) {
     struct lhd *state = self;
     struct life *life = &state->lives[slot];
     count(state, slot, true);
-    int64_t age = ++state->clock - life->last;
-    life->age_at_hit[1] = life->age_at_hit[0] ? life->age_at_hit[0] : age;
-    life->age_at_hit[0] = age;
+    uint64_t steps = (uint64_t)(++state->clock - life->last) >> state->coarse;
+    uint32_t age = steps < UINT32_MAX / 4 ? (uint32_t)steps : UINT32_MAX / 4;
+    life->class = class_of(age + (life->age_at_hit ? life->age_at_hit - 1 : age));
+    life->age_at_hit = age + 1;
     life->last = state->clock;
     if (state->clock - state->learnt >= LEARN_EVERY)
         learn(state);
@@ -113,11 +111,15 @@ static void lhd_touch(void *self, uint32_t slot, int64_t now) {
 static uint32_t lhd_victim(void *self, int64_t now) {
     (void)now;
     struct lhd *state = self;
-    uint32_t best = EVICT_NONE;
+    uint32_t drawn[SAMPLE], best = EVICT_NONE;
     double least = 0;
     for (int i = 0; i < SAMPLE && state->pool.count > 0; i++) {
-        uint32_t slot = pool_draw(&state->pool), size = state->facts[slot].tokens;
-        double density = state->density[class_of(state, slot)][age_of(state, slot)] / (size ? size : 1);
+        drawn[i] = pool_draw(&state->pool);
+        __builtin_prefetch(&state->lives[drawn[i]]);
+    }
+    for (int i = 0; i < SAMPLE && state->pool.count > 0; i++) {
+        uint32_t slot = drawn[i], size = state->sizes ? state->sizes[slot].tokens : 1;
+        double density = state->density[state->lives[slot].class][age_of(state, slot)] / (size ? size : 1);
         if (best == EVICT_NONE || density < least) {
             best = slot;
             least = density;

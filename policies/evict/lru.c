@@ -45,6 +45,11 @@ static void lru_release(void *self, uint32_t slot, int64_t now) {
     else if (!queue_has(&state->queue, slot))
         queue_push_front(&state->queue, slot);
 }
+static void lru_ahead(const void *self, uint32_t slot) {
+    const struct lru *state = self;
+    __builtin_prefetch(&state->queue.place[slot], 1);
+    __builtin_prefetch(&state->blocks[slot]);
+}
 static uint32_t lru_victim(void *self, int64_t now) {
     (void)now;
     struct lru *state = self;
@@ -74,6 +79,7 @@ static const struct evict_policy lru = {.policy = {.abi = POLICY_ABI,
                                         .insert = lru_touch, /* a new block is one that was asked for */
                                         .touch = lru_touch,
                                         .release = lru_release,
+                                        .ahead = lru_ahead,
                                         .victim = lru_victim,
                                         .remove = lru_remove};
 POLICY_REGISTER(evict, lru)

@@ -104,7 +104,8 @@ struct replay {
     uint64_t used_bytes;
     int64_t now;
     bool counts;      /* past what is skipped */
-    uint32_t *slots;  /* prefix: of the request's blocks */
+    uint64_t *ids;    /* prefix: of the request's blocks, as a tier takes them */
+    uint32_t *slots;  /* their slots */
     bool *fresh;      /* which of them came in with it */
     uint64_t refused; /* came in, and were deleted again for want of room */
     struct replay_result result;
@@ -197,7 +198,7 @@ static void access_flat(struct replay *replay, const struct replay_request *requ
 static uint32_t enter_prefix(struct replay *replay, const struct replay_request *request, uint32_t found,
                              uint32_t count) {
     const struct replay_trace *trace = replay->setup->trace;
-    const uint64_t *ids = trace->ids + request->first;
+    const uint64_t *ids = replay->ids;
     const int64_t *foreseen = replay->setup->next_use ? replay->setup->next_use + request->first : NULL;
     uint32_t *slots = replay->slots;
     memset(replay->fresh, 0, count * sizeof *replay->fresh);
@@ -245,8 +246,10 @@ static void trim(struct replay *replay, const uint64_t *ids, uint32_t count) {
 static void access_prefix(struct replay *replay, const struct replay_request *request) {
     const struct replay_setup *setup = replay->setup;
     const struct replay_trace *trace = setup->trace;
-    const uint64_t *ids = trace->ids + request->first;
+    uint64_t *ids = replay->ids;
     uint32_t *slots = replay->slots, count = request->blocks;
+    for (uint32_t i = 0; i < count; i++)
+        ids[i] = trace->ids[request->first + i];
     if (setup->full_blocks && request->tokens / trace->block_tokens < count)
         count = request->tokens / trace->block_tokens;
     uint32_t found = tier_match(replay->tier, ids, count, slots), hits = found;
@@ -295,11 +298,20 @@ static uint64_t at_most(uint64_t value, uint64_t most) {
     return value < most ? value : most;
 }
 
+unsigned replay_gives(const struct replay_setup *setup) {
+    unsigned gives = NEED_SESSION | NEED_GROUP;
+    return gives | (setup->next_use ? NEED_FUTURE : 0u) | (setup->costs ? NEED_COST : 0u);
+}
+
 void replay_run(const struct replay_setup *setup, struct replay_result *out) {
     const struct replay_trace *trace = setup->trace;
     struct replay replay = {.setup = setup};
     MUST(setup->capacity_blocks > 0 || setup->capacity_bytes > 0);
     MUST(!setup->prefix || (trace->block_tokens > 0 && setup->capacity_bytes == 0));
+    if (!setup->prefix && !setup->admit && setup->capacity_bytes == 0 && !setup->by_tier) {
+        replay_flat(setup, out);
+        return;
+    }
     /* A tier larger than all there is needs no more slots, but is not less large to its policy. */
     bool bytes = setup->capacity_bytes > 0;
     struct tier_setup tier = {.name = setup->policy->policy.name,
@@ -310,6 +322,7 @@ void replay_run(const struct replay_setup *setup, struct replay_result *out) {
                               .prefix = setup->prefix,
                               .policy = setup->policy,
                               .policy_options = setup->policy_options,
+                              .costs = setup->costs,
                               .seed = setup->seed,
                               .on_victim = victim_goes,
                               .on_victim_self = &replay};
@@ -317,6 +330,7 @@ void replay_run(const struct replay_setup *setup, struct replay_result *out) {
     if (bytes)
         replay.slot_bytes = resized(NULL, trace->unique + 1, sizeof *replay.slot_bytes);
     if (setup->prefix) {
+        replay.ids = resized(NULL, (uint64_t)trace->longest + 1, sizeof *replay.ids);
         replay.slots = resized(NULL, (uint64_t)trace->longest + 1, sizeof *replay.slots);
         replay.fresh = resized(NULL, (uint64_t)trace->longest + 1, sizeof *replay.fresh);
     }
@@ -331,6 +345,7 @@ void replay_run(const struct replay_setup *setup, struct replay_result *out) {
     MUST(counts.held == 0 && counts.taken == 0 && counts.inserted == counts.resident + counts.evicted + replay.refused);
     tier_destroy(replay.tier);
     free(replay.slot_bytes);
+    free(replay.ids);
     free(replay.slots);
     free(replay.fresh);
     *out = replay.result;

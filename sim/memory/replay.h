@@ -18,7 +18,7 @@ struct replay_request {
 };
 /* Accesses in memory; any number of replays share them. */
 struct replay_trace {
-    uint64_t *ids;   /* dense: 0..unique-1, in order of first use */
+    uint32_t *ids;   /* dense: 0..unique-1, in order of first use */
     uint32_t *sizes; /* bytes, one each; NULL: blocks of one size */
     uint64_t count, room, unique;
     struct replay_request *requests;
@@ -54,6 +54,8 @@ struct replay_setup {
     bool prefix, full_blocks;
     uint32_t skip; /* requests at the start that warm the tier and count for nothing */
     uint64_t seed;
+    const struct evict_costs *costs; /* NULL unless the policy needs them */
+    bool by_tier;                    /* flat: through a tier though the short way would do (the tests' reference) */
 };
 struct replay_result {
     uint64_t accesses, hits, misses; /* blocks */
@@ -61,7 +63,12 @@ struct replay_result {
     uint64_t hit_bytes, bytes;       /* of objects */
     uint64_t inserted, evicted;
 };
-/* The policy must be one that tier_can_run accepts with NEED_FUTURE given (and next_use set where it needs it). */
+/* What a replay so set up can show a policy beyond what a tier always can (enum policy_need): the future if next_use is
+ * there, sessions, groups (each block alone), costs if they are there. */
+unsigned replay_gives(const struct replay_setup *setup);
+/* The policy must be one that tier_can_run accepts with that. */
 void replay_run(const struct replay_setup *setup, struct replay_result *out);
+/* What replay_run does under flat semantics with blocks of one size and no admission policy: without a tier. */
+void replay_flat(const struct replay_setup *setup, struct replay_result *out);
 
 #endif
