@@ -315,6 +315,39 @@ static void test_nothing_errs(void **state) {
     scenario_free(&scenario);
 }
 
+/* Links err by their own spread, and by nothing else. */
+static void test_links(void **state) {
+    (void)state;
+    struct scenario scenario = load_scenario("configs/scenarios/smoke.yaml", NULL, 0);
+    struct variant *v = &scenario.variants[1]; /* HBM and DRAM */
+    struct node_link *links = v->node.links.items;
+    scale_errors(v->kernels, 0);
+    v->engine->spread = 0;
+    double seen = 0;
+    for (size_t i = 0; i < v->node.links.count; i++) {
+        seen += links[i].spread;
+        links[i].spread = 0;
+    }
+    assert_true(seen > 0); /* the catalogue has some */
+    for (int errs = 0; errs < 2; errs++) {
+        struct reach reach = {.variant = v, .seed = 1, .threads = 1};
+        struct verdict verdict;
+        struct drawn drawn;
+        double figures[FIGURES];
+        links[0].spread = errs ? 0.3 : 0; /* copy: what all loads go over */
+        assert_string_equal(links[0].name, "copy");
+        verdict_reach(&reach, &verdict);
+        assert_false(verdict.failed);
+        report_figures(v, &verdict, figures);
+        draw_run(&reach, 1, 3, &drawn);
+        assert_false(drawn.failed);
+        assert_int_equal(memcmp(figures, drawn.figures, sizeof figures) == 0, !errs);
+        free(drawn.json);
+        verdict_free(&verdict);
+    }
+    scenario_free(&scenario);
+}
+
 /* One request of one step: its TTFT is that step, and so is its interval: prefill attention alone errs, by 10 % in all.
  * 400 draws: a standard error of 0.106 standard deviations; four are allowed. */
 static void test_lone_request(void **state) {
@@ -367,9 +400,10 @@ static void test_lone_request(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranks),       cmocka_unit_test(test_factor),       cmocka_unit_test(test_hardware),
-        cmocka_unit_test(test_closed_form), cmocka_unit_test(test_own),          cmocka_unit_test(test_first_order),
-        cmocka_unit_test(test_scale),       cmocka_unit_test(test_nothing_errs), cmocka_unit_test(test_lone_request)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ranks),    cmocka_unit_test(test_factor),
+                                       cmocka_unit_test(test_hardware), cmocka_unit_test(test_closed_form),
+                                       cmocka_unit_test(test_own),      cmocka_unit_test(test_first_order),
+                                       cmocka_unit_test(test_scale),    cmocka_unit_test(test_nothing_errs),
+                                       cmocka_unit_test(test_links),    cmocka_unit_test(test_lone_request)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

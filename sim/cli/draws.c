@@ -61,12 +61,48 @@ void draw_normals(const struct variant *v, uint64_t seed, uint64_t number, struc
     gsl_rng_free(n.rng);
 }
 
-/* The variant with the draw's models; it shares everything else. */
+static double no_more(double rate, double peak) {
+    return peak > 0 && rate > peak ? peak : rate;
+}
+
+/* A link's rates in a draw: all by one factor, none beyond its peak. Latencies and descriptors are as they are. */
+static void draw_link(struct node_link *link, double factor) {
+    struct link_options *o = &link->link;
+    struct link_direction *const ways[] = {&o->read, &o->write};
+    for (int i = 0; i < 2; i++) {
+        ways[i]->bandwidth_bytes_per_s = no_more(ways[i]->bandwidth_bytes_per_s / factor, o->peak_bytes_per_s);
+        ways[i]->bandwidth_small_bytes_per_s =
+            no_more(ways[i]->bandwidth_small_bytes_per_s / factor, o->peak_bytes_per_s);
+    }
+    o->duplex_bytes_per_s = no_more(o->duplex_bytes_per_s / factor, 2 * o->peak_bytes_per_s);
+}
+
+/* The variant with the draw's models and links; it shares everything else. */
 struct drawn_variant {
     struct variant variant;
+    struct node_link *links;
     struct engine_profile engine;
     struct connector_profile connector;
 };
+
+static void draw_links(const struct variant *v, uint64_t seed, uint64_t number, struct drawn_variant *out) {
+    const struct list *links = &v->node.links;
+    struct normals n = {gsl_rng_alloc(random_philox), seed, number};
+    out->links = calloc(links->count + 1, sizeof *out->links);
+    MUST(n.rng != NULL && out->links != NULL);
+    if (links->count > 0)
+        memcpy(out->links, links->items, links->count * sizeof *out->links);
+    for (size_t i = 0; i < links->count; i++) {
+        char name[256];
+        double z;
+        snprintf(name, sizeof name, "%s/%s", v->node.name, out->links[i].name);
+        draw_some(&n, "link", name, &z, 1);
+        if (out->links[i].spread > 0)
+            draw_link(&out->links[i], error_factor(out->links[i].spread * z));
+    }
+    out->variant.node.links.items = out->links;
+    gsl_rng_free(n.rng);
+}
 
 static int draw_variant(const struct variant *v, const struct draw *draw, struct drawn_variant *out,
                         struct error *err) {
@@ -96,6 +132,7 @@ void draw_run(const struct reach *reach, uint64_t seed, uint64_t number, struct 
     draw_normals(reach->variant, seed, number, &draw);
     if (draw_variant(reach->variant, &draw, &v, &error) != 0)
         return;
+    draw_links(reach->variant, seed, number, &v);
     drawn_reach.variant = &v.variant;
     verdict_reach(&drawn_reach, &verdict);
     drawn->failed = verdict.failed;
@@ -105,6 +142,7 @@ void draw_run(const struct reach *reach, uint64_t seed, uint64_t number, struct 
         drawn->json = report_json_variant(&v.variant, &verdict);
     }
     verdict_free(&verdict);
+    free(v.links);
     step_model_destroy(v.variant.model);
 }
 

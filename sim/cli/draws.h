@@ -33,8 +33,8 @@ void draws_free(struct draws *draws, size_t variants);
 const struct drawn *draws_of(const struct draws *draws, size_t variant);
 
 /* Standard normals of draw `number` (from 0) for a variant. Streams are keyed by (seed, number, what errs: the profile,
- * the GPU, the engine, the connector, by name), so that variants which share them err alike, and their difference is
- * not noise. */
+ * the GPU, the engine, the connector, a node's links, by name), so that variants which share them err alike, and their
+ * difference is not noise. */
 void draw_normals(const struct variant *variant, uint64_t seed, uint64_t number, struct draw *draw);
 /* Runs draw `number` of stream `seed` (the scenario's) of the variant as `reach` would run it undrawn. */
 void draw_run(const struct reach *reach, uint64_t seed, uint64_t number, struct drawn *drawn);

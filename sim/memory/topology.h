@@ -33,6 +33,7 @@ struct node_link {
     int scope;
     struct link_options link;
     struct copy_api api; /* all 0: copies over it have no other way */
+    double spread;       /* log standard deviation of its rates, for draws; 0: not known */
 };
 /* How bytes get from one tier to another, and back the same way in reverse unless that is a path of its own: `via`
  * names links in order, each "name" (direction by the path: towards HBM reads, away writes) or "name:read" /

@@ -94,6 +94,16 @@ static const struct option link_table[] = {
      .fallback = "",
      .table = api_table,
      .help = "for a copy engine: what copies cost that are not one batched submission (`tiersim transfer --api`)"},
+    {.name = "spread",
+     .kind = OPTION_REAL,
+     .offset = LINK(spread),
+     .unit = UNIT_RATIO,
+     .fallback = "0",
+     .min = 0,
+     .max = 2,
+     .help =
+         "log standard deviation of its rates, for `run --draws`; of two published ends, their logarithm's distance "
+         "over 3.29"},
     OPTION_END};
 #undef LINK
 
