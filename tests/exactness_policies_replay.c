@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,7 +69,59 @@ static void both_ways(void **unused) {
     arena_destroy(arena);
 }
 
+/* Written and mapped, a trace is what it was; cut off or spoilt, it is refused with the remedy. */
+static void as_a_file(void **unused) {
+    (void)unused;
+    char path[] = "/tmp/tiersim-replay-XXXXXX";
+    int handle = mkstemp(path);
+    assert_true(handle >= 0);
+    close(handle);
+    struct error err = {0};
+    struct replay_trace *trace = some_trace(), *back;
+    assert_int_equal(replay_write(trace, false, path, &err), 0);
+    assert_int_equal(replay_map(path, &back, &err), 0);
+    assert_int_equal(back->count, trace->count);
+    assert_int_equal(back->unique, trace->unique);
+    assert_int_equal(back->request_count, trace->request_count);
+    assert_int_equal(back->longest, trace->longest);
+    assert_int_equal(back->block_tokens, trace->block_tokens);
+    assert_null(back->sizes);
+    assert_memory_equal(back->ids, trace->ids, trace->count * sizeof *trace->ids);
+    assert_memory_equal(back->requests, trace->requests, trace->request_count * sizeof *trace->requests);
+    replay_trace_destroy(back);
+
+    assert_int_equal(replay_write(trace, true, path, &err), 0);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t size = 24 * trace->count;
+    char *bytes = malloc(size);
+    assert_int_equal(fread(bytes, 1, size, file), size);
+    fclose(file);
+    assert_int_equal(replay_read_oracle(bytes, size, path, &back, &err), 0);
+    assert_memory_equal(back->ids, trace->ids, trace->count * sizeof *trace->ids);
+    replay_trace_destroy(back);
+    free(bytes);
+
+    static const long cuts[] = {0, 10, 64, 70, 40000};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        assert_int_equal(replay_write(trace, false, path, &err), 0);
+        assert_int_equal(truncate(path, cuts[i]), 0);
+        assert_int_equal(replay_map(path, &back, &err), -1);
+        assert_int_equal(err.exit_code, EXIT_BAD_INPUT);
+        assert_non_null(strstr(err.text, "hint:"));
+    }
+    assert_int_equal(replay_write(trace, false, path, &err), 0);
+    file = fopen(path, "r+b");
+    assert_int_equal(fseek(file, -4, SEEK_END), 0);
+    assert_int_equal(fwrite("\xff\xff\xff\xff", 1, 4, file), 4);
+    fclose(file);
+    assert_int_equal(replay_map(path, &back, &err), -1);
+    assert_non_null(strstr(err.text, "a block that it does not have"));
+    unlink(path);
+    replay_trace_destroy(trace);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_ways)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_ways), cmocka_unit_test(as_a_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,10 @@ static void arc_release(void *self, uint32_t slot, int64_t now) {
     struct arc *state = self;
     segments_return(&state->lists, slot);
 }
+static void arc_ahead(const void *self, uint32_t slot) {
+    const struct arc *state = self;
+    segments_ahead(&state->lists, slot);
+}
 static uint32_t arc_victim(void *self, int64_t now) {
     (void)now;
     struct arc *state = self;
@@ -123,6 +127,7 @@ static const struct evict_policy arc = {
     .insert = arc_insert,
     .touch = arc_touch,
     .release = arc_release,
+    .ahead = arc_ahead,
     .victim = arc_victim,
     .remove = arc_remove,
     .miss = arc_miss};

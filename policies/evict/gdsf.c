@@ -71,6 +71,7 @@ static const struct evict_policy gdsf = {
     .touch = gdsf_touch,
     .hold = ranked_hold,
     .release = ranked_release,
+    .ahead = ranked_ahead,
     .victim = ranked_victim,
     .remove = gdsf_remove};
 POLICY_REGISTER(evict, gdsf)

@@ -1,4 +1,4 @@
-/* A binary heap of slots by a key of two 64-bit numbers, smallest first, ties by slot; a slot may be moved or taken
+/* A heap of slots by a key of two 64-bit numbers, smallest first, ties by slot; a slot may be moved or taken
  * out. The structure under LFU, Belady and everything else that ranks. */
 #ifndef POLICIES_EVICT_HEAP_H
 #define POLICIES_EVICT_HEAP_H
@@ -9,10 +9,14 @@
 struct slot_key {
     int64_t first, second;
 };
+struct heap_item {
+    struct slot_key key; /* of the slot: beside it, so that a comparison looks nowhere else */
+    uint32_t slot;
+};
 struct slot_heap {
-    uint32_t *slots;       /* heap order */
-    uint32_t *place;       /* by slot: index + 1, 0: not in the heap */
-    struct slot_key *keys; /* by slot */
+    struct heap_item *items; /* heap order: four children each, so that a path is short and its lines few */
+    uint32_t *place;         /* by slot: index + 1, 0: not in the heap */
+    struct slot_key *keys;   /* by slot; kept when it is taken out */
     uint32_t count, room;
 };
 /* `room`: slots there are. */
@@ -26,7 +30,7 @@ void slot_heap_put(struct slot_heap *heap, uint32_t slot, struct slot_key key);
 void slot_heap_remove(struct slot_heap *heap, uint32_t slot); /* nothing when it is not in */
 /* EVICT_NONE when empty. */
 static inline uint32_t slot_heap_first(const struct slot_heap *heap) {
-    return heap->count ? heap->slots[0] : EVICT_NONE;
+    return heap->count ? heap->items[0].slot : EVICT_NONE;
 }
 
 #endif

@@ -48,6 +48,7 @@ static const struct evict_policy lfu = {.policy = {.abi = POLICY_ABI,
                                         .touch = lfu_touch,
                                         .hold = ranked_hold,
                                         .release = ranked_release,
+                                        .ahead = ranked_ahead,
                                         .victim = ranked_victim,
                                         .remove = ranked_remove};
 POLICY_REGISTER(evict, lfu)

@@ -52,6 +52,7 @@ static const struct evict_policy lfu_perfect = {
     .touch = lfu_perfect_touch,
     .hold = ranked_hold,
     .release = ranked_release,
+    .ahead = ranked_ahead,
     .victim = ranked_victim,
     .remove = ranked_remove};
 POLICY_REGISTER(evict, lfu_perfect)

@@ -61,6 +61,7 @@ static const struct evict_policy lfuda = {
     .touch = lfuda_touch,
     .hold = ranked_hold,
     .release = ranked_release,
+    .ahead = ranked_ahead,
     .victim = ranked_victim,
     .remove = lfuda_remove};
 POLICY_REGISTER(evict, lfuda)

@@ -185,6 +185,11 @@ static void lirs_release(void *self, uint32_t slot, int64_t now) {
     struct lirs *state = self;
     segments_return(&state->q, slot);
 }
+static void lirs_ahead(const void *self, uint32_t slot) {
+    const struct lirs *state = self;
+    __builtin_prefetch(&state->s_links[slot], 1);
+    __builtin_prefetch(&state->bits[slot], 1);
+}
 static uint32_t lirs_victim(void *self, int64_t now) {
     (void)now;
     struct lirs *state = self;
@@ -255,6 +260,7 @@ static const struct evict_policy lirs = {
     .insert = lirs_insert,
     .touch = lirs_touch,
     .release = lirs_release,
+    .ahead = lirs_ahead,
     .victim = lirs_victim,
     .remove = lirs_remove,
     .miss = lirs_miss};

@@ -157,7 +157,7 @@ static uint32_t mooncake_store_victim(void *self, int64_t now) {
         return slot;
     uint32_t best = EVICT_NONE;
     for (uint32_t i = 0; i < heap->count; i++) {
-        uint32_t other = heap->slots[i];
+        uint32_t other = heap->items[i].slot;
         if (heap->keys[other].first <= now && !is_pinned(state, other, now) &&
             (best == EVICT_NONE || heap->keys[other].first < heap->keys[best].first))
             best = other;

@@ -38,10 +38,7 @@ static inline void ranking_consider(struct ranking *r, uint32_t slot) {
         slot_heap_remove(&r->heap, slot);
 }
 static inline void ranking_set(struct ranking *r, uint32_t slot, struct slot_key key) {
-    if (slot_heap_has(&r->heap, slot))
-        slot_heap_put(&r->heap, slot, key);
-    else
-        r->heap.keys[slot] = key;
+    r->heap.keys[slot] = key;
     ranking_consider(r, slot);
 }
 /* The block has come: its parent is no leaf any more. */
@@ -75,6 +72,11 @@ static inline void ranked_release(void *self, uint32_t slot, int64_t now) {
 static inline uint32_t ranked_victim(void *self, int64_t now) {
     (void)now;
     return slot_heap_first(&((struct ranking *)self)->heap);
+}
+static inline void ranked_ahead(const void *self, uint32_t slot) {
+    const struct ranking *r = self;
+    __builtin_prefetch(&r->heap.place[slot], 1);
+    __builtin_prefetch(&r->heap.keys[slot], 1);
 }
 static inline void ranked_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
     (void)evicted, (void)now;

@@ -54,6 +54,11 @@ static inline void segments_push_front(struct slot_segments *s, uint32_t slot, u
     s->part[slot] = (uint8_t)(segment + 1);
     s->counts[segment]++;
 }
+/* Fetches the lines of a slot that will be moved in a moment. */
+static inline void segments_ahead(const struct slot_segments *s, uint32_t slot) {
+    __builtin_prefetch(&s->links[slot], 1);
+    __builtin_prefetch(&s->part[slot], 1);
+}
 /* The first of the segment that nobody holds, EVICT_NONE without one. Held ones on the way step aside. */
 static inline uint32_t segments_first(struct slot_segments *s, uint32_t segment, const struct block_info *blocks) {
     uint32_t slot;

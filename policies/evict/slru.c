@@ -68,6 +68,10 @@ static void slru_release(void *self, uint32_t slot, int64_t now) {
     struct slru *state = self;
     segments_return(&state->levels, slot);
 }
+static void slru_ahead(const void *self, uint32_t slot) {
+    const struct slru *state = self;
+    segments_ahead(&state->levels, slot);
+}
 static uint32_t slru_victim(void *self, int64_t now) {
     (void)now;
     struct slru *state = self;
@@ -97,6 +101,7 @@ static const struct evict_policy slru = {
     .insert = slru_insert,
     .touch = slru_touch,
     .release = slru_release,
+    .ahead = slru_ahead,
     .victim = slru_victim,
     .remove = slru_remove};
 POLICY_REGISTER(evict, slru)

@@ -35,6 +35,12 @@ struct cache_work {
 int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struct replay_trace **out,
                      struct error *err);
 
+/* `tiersim trace convert`: a trace's block accesses as FILE.blocks, mapped when it is read, or FILE.oracleGeneral.bin;
+ * cache_is_target says whether a file's name asks for that. */
+bool cache_is_target(const char *path);
+int cache_convert(const char *source, const char *format, bool dedupe, const char *path, struct arena *arena,
+                  struct error *err);
+
 void cache_print_json(const struct cache_work *work);
 void cache_print_table(const struct cache_work *work, struct arena *arena);
 

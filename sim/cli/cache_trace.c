@@ -81,11 +81,45 @@ static bool ends_with(const char *text, const char *end) {
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
+/* Is it of this project's own form? */
+static bool is_blocks(const char *path) {
+    char beginning[8];
+    FILE *file = fopen(path, "rb");
+    bool is = file && fread(beginning, 1, sizeof beginning, file) == sizeof beginning &&
+              replay_is_file(beginning, sizeof beginning);
+    if (file)
+        fclose(file);
+    return is;
+}
+
+bool cache_is_target(const char *path) {
+    return ends_with(path, ".blocks") || ends_with(path, "oracleGeneral.bin") || ends_with(path, ".oracleGeneral");
+}
+
+int cache_convert(const char *source, const char *format, bool dedupe, const char *path, struct arena *arena,
+                  struct error *err) {
+    struct cache_arguments arguments = {.trace = source, .format = format, .dedupe = dedupe};
+    struct replay_trace *trace;
+    if (cache_read_trace(&arguments, arena, &trace, err) != 0)
+        return -1;
+    int failed = replay_write(trace, !ends_with(path, ".blocks"), path, err);
+    replay_trace_destroy(trace);
+    return failed;
+}
+
 int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struct replay_trace **out,
                      struct error *err) {
     const char *path = trace_find(a->trace, (struct place){0}, arena, err);
     if (!path)
         return -1;
+    if (is_blocks(path)) {
+        if (replay_map(path, out, err) != 0)
+            return -1;
+        if (!a->prefix || (*out)->block_tokens > 0)
+            return 0;
+        replay_trace_destroy(*out);
+        return error_set(err, "objects have no prefix\n  hint: --semantics flat");
+    }
     bool oracle = a->format ? strcmp(a->format, "oracle") == 0 : strstr(path, "oracleGeneral") != NULL;
     bool lines = a->format ? strcmp(a->format, "lines") == 0 : ends_with(path, ".txt");
     if (!oracle && !lines)

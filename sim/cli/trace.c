@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/cli/cache.h"
 #include "sim/cli/trace.h"
 #include "sim/cli/verbs.h"
 #include "sim/config/read.h"
@@ -12,7 +13,10 @@
 
 enum { KEY_JSON = 256, KEY_FORMAT, KEY_KEEP_REPEATS, KEY_SET, KEY_SEED, KEY_LOAD, KEY_TTFT, KEY_TPOT, SETS_MAX = 64 };
 static const struct argp_option choices[] = {
-    {"output", 'o', "FILE", 0, "convert, generate: the JSONL file to write; - is standard output", 0},
+    {"output", 'o', "FILE", 0,
+     "convert, generate: the JSONL file to write; - is standard output; convert to FILE.blocks or "
+     "FILE.oracleGeneral.bin: block accesses for `tiersim cache`",
+     0},
     {"json", KEY_JSON, NULL, 0, "info: one JSON document on standard output", 0},
     {"format", KEY_FORMAT, "NAME", 0, "mooncake, bailian, azure or agentic (default: by its beginning)", 0},
     {"keep-repeats", KEY_KEEP_REPEATS, NULL, 0, "keep sessions that repeat an earlier one", 0},
@@ -149,6 +153,8 @@ static int load_source(const struct arguments *a, struct arena *arena, struct wo
 static int trace(const struct arguments *a, struct arena *arena, struct error *err) {
     struct workload_options options = {0};
     struct workload *workload;
+    if (strcmp(a->mode, "convert") == 0 && cache_is_target(a->output))
+        return cache_convert(a->source, a->format, !a->keep_repeats, a->output, arena, err);
     if (load_source(a, arena, &options, err) != 0 ||
         workload_open(&options, a->pace.load, a->seed, &workload, err) != 0)
         return -1;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "sim/base/int_map.h"
 
@@ -19,9 +20,13 @@ void replay_trace_destroy(struct replay_trace *trace) {
     if (!trace)
         return;
     int_map_destroy(trace->dense);
-    free(trace->ids);
-    free(trace->sizes);
-    free(trace->requests);
+    if (trace->mapped) {
+        munmap(trace->mapped, trace->mapped_bytes);
+    } else {
+        free(trace->ids);
+        free(trace->sizes);
+        free(trace->requests);
+    }
     free(trace);
 }
 

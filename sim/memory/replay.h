@@ -25,6 +25,8 @@ struct replay_trace {
     uint32_t request_count, request_room, longest; /* longest: blocks */
     uint32_t block_tokens;                         /* 0: objects, no tokens */
     struct int_map *dense;                         /* while it is built */
+    void *mapped;                                  /* the file that ids, sizes and requests lie in, or NULL */
+    size_t mapped_bytes;
 };
 
 struct replay_trace *replay_trace_create(uint32_t block_tokens);
@@ -37,6 +39,12 @@ void replay_trace_add(struct replay_trace *trace, const struct replay_request *r
  * stands for the file in messages. 0, or -1 with the place and the remedy. */
 int replay_read_oracle(const void *bytes, size_t size, const char *name, struct replay_trace **out, struct error *err);
 int replay_read_lines(const char *text, size_t size, const char *name, struct replay_trace **out, struct error *err);
+
+/* The trace as a file: oracleGeneral, or this project's own form (FILE.blocks), which replay_map reads by mapping it;
+ * replay_is_file tells that form by its beginning. 0, or -1 with what is wrong and the remedy. */
+int replay_write(const struct replay_trace *trace, bool oracle, const char *path, struct error *err);
+int replay_map(const char *path, struct replay_trace **out, struct error *err);
+bool replay_is_file(const void *bytes, size_t size);
 
 /* When each access's block is asked for next, for policies that see the future; malloc'ed, trace->count long. Under
  * prefix a request's blocks are all asked for at the request's time. */
