@@ -16,9 +16,27 @@
 struct books {
     struct sink sink;
     struct int_map *ended;
-    uint64_t finished, rejected;
+    uint64_t finished, rejected, partial, given, layerwise, computed, fetched;
     int64_t span_ns;
 };
+
+/* A decision divides what tiers held, and its regret is what it says. */
+static void check_decision(void *self, const struct decision_record *record) {
+    struct books *books = self;
+    assert_true(record->held_tokens > 0 && record->skipped_tokens + record->fetched_tokens <= record->held_tokens);
+    assert_true(record->given_tokens <= record->fetched_tokens + record->hbm_tokens);
+    assert_true(record->predicted_s > 0 && record->predicted_fetch_s > 0 && record->predicted_compute_s > 0);
+    assert_false(record->layerwise && record->skipped_tokens > 0);
+    books->given += record->given_tokens > 0;
+    books->layerwise += record->layerwise;
+    if (record->abandoned)
+        return;
+    assert_true(record->realised_ns > 0 && record->alternative_s > 0);
+    assert_true(record->regret_s == (double)record->realised_ns * 1e-9 - record->alternative_s);
+    books->partial += record->skipped_tokens > 0;
+    books->computed += record->fetched_tokens == 0;
+    books->fetched += record->fetched_tokens == record->held_tokens;
+}
 
 static void check_request(void *self, const struct request_record *record) {
     struct books *books = self;
@@ -68,7 +86,8 @@ static void check_instance(void *self, const struct instance_record *record) {
 
 static void nothing_is_lost(void **state) {
     (void)state;
-    uint64_t finished = 0, rejected = 0, preemptions = 0;
+    uint64_t finished = 0, rejected = 0, preemptions = 0, partial = 0, given = 0, layerwise = 0, computed = 0,
+             fetched = 0;
     for (uint64_t seed = 0; seed < test_rounds(250, 5000); seed++) {
         char path[64];
         struct scenario scenario;
@@ -79,7 +98,8 @@ static void nothing_is_lost(void **state) {
                                        .request = check_request,
                                        .link = check_link,
                                        .tier = check_tier,
-                                       .instance = check_instance},
+                                       .instance = check_instance,
+                                       .decision = check_decision},
                               .ended = int_map_create()};
         struct variant_run run = {
             .variant = &scenario.variants[0], .load = 1, .seed = seed, .audit = seed % 4 == 0, .also = &books.sink};
@@ -96,6 +116,11 @@ static void nothing_is_lost(void **state) {
         assert_true(shares.bandwidth <= 1 && shares.flops <= 1);
         finished += books.finished;
         rejected += books.rejected;
+        partial += books.partial;
+        given += books.given;
+        layerwise += books.layerwise;
+        computed += books.computed;
+        fetched += books.fetched;
         preemptions += result.preemptions;
         metrics_destroy(&metrics);
         int_map_destroy(books.ended);
@@ -103,6 +128,9 @@ static void nothing_is_lost(void **state) {
         unlink(path);
     }
     assert_true(finished > 1000 && rejected > 0 && preemptions > 50);
+    print_message("decisions: %d fetched, %d computed, %d partial, %d layerwise, %d with blocks given up\n",
+                  (int)fetched, (int)computed, (int)partial, (int)layerwise, (int)given);
+    assert_true(partial > 20 && given > 20 && layerwise > 20 && computed > 100 && fetched > 100);
 }
 
 int main(void) {

@@ -26,15 +26,15 @@ static inline void random_tiers(FILE *out, uint64_t *r) {
     static const char *const evicts[] = {"lru", "fifo", "radix-lfu", "priority"};
     static const char *const writes[] = {"fill", "completion", "eviction", "none"};
     static const char *const scopes[] = {"instance", "node", "pod"};
-    static const char *const names[] = {"dram", "ssd", "flash"};
+    static const char *const names[] = {"dram", "ssd", "flash"}, *const codecs[] = {"", ", codec: 100 GB/s",
+                                                                                    ", codec: 1 GB/s"};
     fprintf(out, "tiers:\n  - {name: hbm, evict: %s}\n", TEST_PICK(r, evicts));
     for (int t = 0; t < 3; t++) {
         if (test_below(r, 2))
             continue;
         fprintf(out, "  - {name: %s, scope: %s, capacity: %llu MB, write: %s, evict: %s, format_ratio: %s%s}\n",
                 names[t], TEST_PICK(r, scopes), (unsigned long long)(50 + test_below(r, 4000) * (t + 1)),
-                TEST_PICK(r, writes), TEST_PICK(r, evicts), test_below(r, 2) ? "1" : "0.5",
-                test_below(r, 2) ? ", codec: 100 GB/s" : "");
+                TEST_PICK(r, writes), TEST_PICK(r, evicts), test_below(r, 2) ? "1" : "0.5", TEST_PICK(r, codecs));
     }
 }
 
@@ -42,7 +42,15 @@ static inline void random_serving(FILE *out, uint64_t *r) {
     static const int blocks[] = {16, 32, 64, 128, 256, 512}, budgets[] = {256, 512, 2048, 8192};
     static const char *const batches[] = {"chunked", "prefill-first", "{name: chunked, chunk_limit: 200}"},
                              *const routes[] = {"round-robin", "least-loaded", "prefix-aware", "random"};
-    static const char *const reuses[] = {"fetch", "recompute", "{name: threshold, tokens: 600}"};
+    static const char *const reuses[] = {"fetch",
+                                         "recompute",
+                                         "{name: threshold, tokens: 600}",
+                                         "cheapest",
+                                         "{name: cheapest, others: 0}",
+                                         "both-ends",
+                                         "layerwise",
+                                         "deadline",
+                                         "{name: deadline, seconds: 20 us}"};
     fprintf(out, "serving:\n  block_tokens: %d\n  token_budget: %d\n  max_sequences: %llu\n  kv_capacity: %llu MB\n",
             TEST_PICK(r, blocks), TEST_PICK(r, budgets), (unsigned long long)(1 + test_below(r, 40)),
             (unsigned long long)(500 + test_below(r, 3000)));

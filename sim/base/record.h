@@ -58,6 +58,28 @@ struct transfer_record {
     uint32_t blocks;
 };
 
+/* One decision of a reuse policy: how much of a prompt's prefix to fetch from lower tiers and how much to compute, with
+ * what was predicted then, and what came of it. Emitted at the request's first token, or when the request gave way
+ * before it. Times run from the decision to the first token. */
+struct decision_record {
+    uint64_t request;
+    uint16_t instance;
+    int64_t at_ns;
+    uint32_t hbm_tokens;     /* of the prompt, in HBM or arriving there */
+    uint32_t held_tokens;    /* that lower tiers held after those */
+    uint32_t skipped_tokens; /* of them, computed while later ones were loaded */
+    uint32_t fetched_tokens; /* to be fetched */
+    uint32_t given_tokens;   /* of those, given up under way and computed: a deadline, or the computing came first */
+    bool layerwise, abandoned;
+    double predicted_s;                            /* of the plan that was taken */
+    double predicted_fetch_s, predicted_compute_s; /* of fetching all, of computing all */
+    int64_t realised_ns;                           /* 0: abandoned */
+    bool against_fetch;                            /* the alternative: fetching all; otherwise computing all */
+    double alternative_s; /* what that would have taken at the rates and beside the batch that came, the others as
+                             they were */
+    double regret_s;      /* realised - alternative: above 0 the alternative would have been earlier */
+};
+
 /* Totals of a directed link or device at the end of a run. */
 struct link_record {
     const char *name;
@@ -92,6 +114,7 @@ struct sink {
     void (*link)(void *self, const struct link_record *record);
     void (*tier)(void *self, const struct tier_record *record);
     void (*instance)(void *self, const struct instance_record *record);
+    void (*decision)(void *self, const struct decision_record *record);
 };
 
 #endif

@@ -129,6 +129,23 @@ static void write_cost(struct json *json, const struct variant *variant, const s
     json_object_end(json);
 }
 
+static void write_decisions(struct json *json, const struct metrics_decisions *sums) {
+    json_object(json, "decisions");
+    json_integer(json, "count", (int64_t)sums->count);
+    json_integer(json, "fetched", (int64_t)sums->fetched);
+    json_integer(json, "partial", (int64_t)sums->partial);
+    json_integer(json, "computed", (int64_t)sums->computed);
+    json_integer(json, "abandoned", (int64_t)sums->abandoned);
+    json_integer(json, "given_tokens", (int64_t)sums->given_tokens);
+    json_number(json, "predicted_s", sums->predicted_s);
+    json_number(json, "realised_s", sums->realised_s);
+    json_number(json, "alternative_s", sums->alternative_s);
+    json_number(json, "regret_s", sums->regret_s);
+    json_integer(json, "regretted", (int64_t)sums->regretted);
+    json_number(json, "regretted_s", sums->regretted_s);
+    json_object_end(json);
+}
+
 static void write_windows(struct json *json, const struct metrics *metrics) {
     json_array(json, "windows");
     for (uint32_t w = 0; w < metrics->window_count; w++) {
@@ -172,6 +189,7 @@ static void write_outcome(struct json *json, const struct variant *variant, cons
     json_string(json, "binds", verdict_binds(variant, verdict, o, binds, sizeof binds));
     write_windows(json, metrics);
     write_causes(json, variant, metrics);
+    write_decisions(json, &metrics->decisions);
     json_number(json, "simulated_s", result_simulated_s(&o->result));
     json_integer(json, "events", (int64_t)o->result.events);
     json_integer(json, "steps", (int64_t)o->result.steps);

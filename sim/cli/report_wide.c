@@ -20,6 +20,21 @@ static void print_times(const struct metrics *m, FILE *out) {
     fputc('\n', out);
 }
 
+/* What deciding between fetch and compute was worth: realised against the other way. */
+static void print_decisions(const struct metrics_decisions *sums, FILE *out) {
+    uint64_t settled = sums->fetched + sums->partial + sums->computed;
+    if (settled == 0)
+        return;
+    double n = (double)settled;
+    fprintf(
+        out,
+        "  %llu prefixes below HBM: %llu fetched, %llu in part, %llu computed; to the first token %.3g s predicted, "
+        "%.3g s realised, %.3g s the other way (mean); the other way was earlier for %llu, by %.3g s together\n",
+        (unsigned long long)settled, (unsigned long long)sums->fetched, (unsigned long long)sums->partial,
+        (unsigned long long)sums->computed, sums->predicted_s / n, sums->realised_s / n, sums->alternative_s / n,
+        (unsigned long long)sums->regretted, sums->regretted_s);
+}
+
 static void print_tiers(const struct metrics *m) {
     const char *const columns[] = {"<  tier", "capacity",       "used at most", "written",
                                    "read",    "blocks evicted", "dropped",      NULL};
@@ -70,6 +85,7 @@ static void print_text(const struct variant *v, const struct verdict *verdict, F
             result_simulated_s(&o->result), (unsigned long long)o->result.steps, (unsigned long long)o->result.runs,
             (unsigned long long)o->result.events, verdict->probe_count, verdict->wall_s);
     print_times(m, out);
+    print_decisions(&m->decisions, out);
     if (v->options.has_slo)
         fprintf(out, "  %.2f %% of requests keep all limits\n", 100 * metrics_attainment(m));
     fprintf(out, "  GPUs busy %.0f %%, %.0f %% of HBM bandwidth, %.0f %% of FLOPS; %llu blocks of %s an instance\n",

@@ -73,6 +73,8 @@ struct kv {
     uint32_t swapped;   /* blocks that are out in swap_tier */
     uint8_t swap_tier;
     uint64_t wait; /* the hierarchy's own: what it waits for */
+    /* Blocks that are fetched while those before them are computed: slots[tail_first .. tail_first + tail_count). */
+    uint32_t tail_first, tail_count;
 };
 
 struct kv_lookup {
@@ -106,6 +108,23 @@ enum kv_result { KV_READY, KV_LOADING, KV_FULL };
 enum kv_result kv_begin(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv,
                         const struct kv_identity *identity, uint32_t hbm, uint32_t arriving, uint32_t fetch,
                         uint64_t tag, sim_time now);
+/* The same from both ends: holds the first `hbm` blocks, leaves the `skip` after them to be computed, and loads the
+ * `fetch` after those, the last first. They are the kv's tail until kv_join; READY: the tail is there already. */
+enum kv_result kv_begin_tail(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv,
+                             const struct kv_identity *identity, uint32_t hbm, uint32_t skip, uint32_t fetch,
+                             uint64_t tag, sim_time now);
+/* All before the tail is published and all of the tail has landed: its blocks follow the others. */
+void kv_join(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv);
+/* Leading blocks of the tail that could still be left out of its loads: no byte of them has moved. */
+uint32_t kv_tail_open(struct hierarchy *hierarchy, uint32_t instance, const struct kv *kv);
+/* Lets the first `blocks` of the tail go: they will be computed. What nobody else waits for is not loaded. READY: the
+ * rest has landed (on_loaded does not follow), or there is no tail any more. */
+enum kv_result kv_tail_give(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint32_t blocks,
+                            sim_time now);
+/* The request waits no longer than for what is on its way now: it keeps the blocks before the first that is not, the
+ * others are let go and, where nobody else waits for them, not loaded. READY: all that it keeps is there (on_loaded
+ * does not follow). */
+enum kv_result kv_cut(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, sim_time now);
 /* Takes `blocks` more blocks for tokens about to be computed. false: not to be had now. */
 bool kv_extend(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t blocks, sim_time now);
 /* Gives back `blocks` of the taken ones. */
@@ -122,6 +141,7 @@ void kv_end(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, sim_t
 void kv_drop(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, sim_time now);
 /* Preempted by swap: copies every block to the next tier with room (on_swapped when done, and the HBM blocks are free).
  * false: no room below; drop instead. swap_in takes HBM blocks again (false: none) and copies back. */
+/* Nothing is swapped out (false) that still waits for blocks. */
 bool kv_swap_out(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now);
 bool kv_swap_in(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now);
 
@@ -131,5 +151,14 @@ void kv_want(struct hierarchy *hierarchy, uint32_t instance);
 /* For policies: bytes queued ahead on the path from tier to HBM; predicted seconds to fetch so many blocks from it. */
 uint64_t kv_queued_bytes(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier);
 double kv_predict_fetch_s(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier, uint32_t blocks);
+
+/* The queues of the links of the path from `tier` to HBM; returns the number of links. */
+uint32_t kv_path_queues(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier,
+                        struct network_queue queues[NETWORK_HOPS_MAX]);
+/* What a fetch of `blocks` blocks from `tier` would really have taken that was not begun at the mark: see
+ * network_price_s. */
+void kv_mark(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier, struct network_mark *mark);
+double kv_price_s(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier, uint32_t blocks,
+                  const struct network_mark *mark);
 
 #endif

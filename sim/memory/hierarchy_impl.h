@@ -127,6 +127,8 @@ void transfer_add(struct hierarchy *h, uint32_t transfer, uint32_t source, uint3
 /* Starts it with `blocks` blocks (SWAP), or with those that were added. */
 void transfer_start(struct hierarchy *h, uint32_t transfer, uint32_t blocks);
 void transfer_done(void *self, uint64_t tag, sim_time now);
+/* The last block first, before it is started. */
+void transfer_reverse(struct hierarchy *h, uint32_t transfer);
 /* Seconds of software and codec before a copy's first byte. */
 double transfer_software_s(const struct hierarchy *h, uint32_t from, uint32_t to, uint64_t blocks);
 /* Nobody holds its last blocks any more but itself: those that are not on their way will not come. */

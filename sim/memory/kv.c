@@ -100,6 +100,8 @@ static void tell_misses(struct hierarchy *h, uint32_t instance, const struct kv_
 struct onboarding {
     const struct kv_identity *identity;
     uint32_t instance, hits, held, count;
+    uint32_t first;   /* of those that are fetched; between held and first: left to be computed */
+    bool backwards;   /* the last is loaded first */
     uint32_t missing; /* blocks that must be loaded */
     uint32_t idle;    /* found in HBM and held by nobody: about to be no victims any more */
     bool waits;       /* for blocks that are arriving, or are loaded */
@@ -110,7 +112,11 @@ static void survey(const struct hierarchy *h, struct kv *kv, struct onboarding *
     const uint64_t *ids = plan->identity->ids;
     MUST(tier_match(hbm, ids, plan->hits, kv->slots) == plan->hits);
     tier_find_all(hbm, ids + plan->hits, plan->count - plan->hits, kv->slots + plan->hits);
+    for (uint32_t i = plan->held; i < plan->first; i++)
+        kv->slots[i] = SLOT_NONE;
     for (uint32_t i = 0; i < plan->count; i++) {
+        if (i >= plan->held && i < plan->first)
+            continue;
         if (kv->slots[i] == SLOT_NONE) {
             MUST(i >= plan->held);
             plan->missing++;
@@ -125,7 +131,7 @@ static void survey(const struct hierarchy *h, struct kv *kv, struct onboarding *
 /* Pins the sources of what is missing, before room is made: making room evicts, down to where they are. */
 static void pin_sources(struct hierarchy *h, const struct kv *kv, const struct onboarding *plan, sim_time now) {
     scratch_reserve(h, plan->count);
-    for (uint32_t i = plan->held; i < plan->count; i++) {
+    for (uint32_t i = plan->first; i < plan->count; i++) {
         if (kv->slots[i] != SLOT_NONE)
             continue;
         uint32_t level = 1, slot = SLOT_NONE;
@@ -143,7 +149,7 @@ static void pin_sources(struct hierarchy *h, const struct kv *kv, const struct o
 }
 
 static void unpin_sources(struct hierarchy *h, const struct kv *kv, const struct onboarding *plan, sim_time now) {
-    for (uint32_t i = plan->held; i < plan->count; i++)
+    for (uint32_t i = plan->first; i < plan->count; i++)
         if (kv->slots[i] == SLOT_NONE)
             tier_pin(level_tier(h, h->levels_of[i], plan->instance), h->slots[i], false, now);
 }
@@ -157,7 +163,7 @@ static bool secure(struct hierarchy *h, struct kv *kv, const struct onboarding *
     if (plan->missing == 0)
         return true;
     pin_sources(h, kv, plan, now);
-    for (uint32_t i = plan->held; h->levels[0].knows_misses && i < plan->count; i++)
+    for (uint32_t i = plan->first; h->levels[0].knows_misses && i < plan->count; i++)
         if (kv->slots[i] == SLOT_NONE)
             tier_missed(hbm, plan->identity->ids[i], now);
     if (tier_take(hbm, plan->missing, now))
@@ -174,7 +180,7 @@ static void start_loads(struct hierarchy *h, struct kv *kv, const struct onboard
     uint32_t transfers[TIERS_MAX], *arriving = h->arriving[plan->instance];
     for (uint32_t level = 0; level < TIERS_MAX; level++)
         transfers[level] = NO_TRANSFER;
-    for (uint32_t i = plan->held; i < plan->count;) {
+    for (uint32_t i = plan->first; i < plan->count;) {
         uint32_t end = i;
         while (end < plan->count && kv->slots[end] == SLOT_NONE)
             end++;
@@ -195,6 +201,8 @@ static void start_loads(struct hierarchy *h, struct kv *kv, const struct onboard
     for (uint32_t level = 1; level < h->level_count; level++)
         if (transfers[level] != NO_TRANSFER) {
             wait_for(h, wait, transfers[level]);
+            if (plan->backwards)
+                transfer_reverse(h, transfers[level]);
             transfer_start(h, transfers[level], h->transfers[transfers[level]].count);
         }
 }
@@ -203,7 +211,7 @@ static enum kv_result begin_loading(struct hierarchy *h, struct kv *kv, const st
                                     sim_time now) {
     struct bank *hbm = level_bank(h, 0, plan->instance);
     /* Behind the gap, those that are there are hits as well. */
-    for (uint32_t i = plan->held; i < plan->count; i++)
+    for (uint32_t i = plan->first; i < plan->count; i++)
         if (kv->slots[i] != SLOT_NONE && tier_state(hbm->tier, kv->slots[i]) == SLOT_RESIDENT)
             touch(hbm, kv->slots[i], next_use(plan->identity, i), now);
     if (!plan->waits)
@@ -221,38 +229,66 @@ static enum kv_result begin_loading(struct hierarchy *h, struct kv *kv, const st
     return KV_LOADING;
 }
 
-enum kv_result kv_begin(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
-                        uint32_t hits, uint32_t arriving, uint32_t fetch, uint64_t tag, sim_time now) {
+static enum kv_result onboard(struct hierarchy *h, struct kv *kv, const struct onboarding *plan, uint64_t tag,
+                              sim_time now) {
+    uint32_t instance = plan->instance, hits = plan->hits;
     struct tier *hbm = level_tier(h, 0, instance);
-    struct onboarding plan = {.identity = identity,
-                              .instance = instance,
-                              .hits = hits,
-                              .held = hits + arriving,
-                              .count = hits + arriving + fetch};
-    MUST(kv->count == 0 && kv->anonymous == 0 && kv->swapped == 0 && kv->room >= plan.count);
+    MUST(kv->count == 0 && kv->tail_count == 0 && kv->anonymous == 0 && kv->swapped == 0 && kv->room >= plan->count);
     h->acting = instance;
     enum kv_result result = KV_READY;
-    if (plan.count == hits) {
-        MUST(tier_match(hbm, identity->ids, hits, kv->slots) == hits);
-        use_hits(h, instance, kv, identity, hits, now);
+    if (plan->count == hits) {
+        MUST(tier_match(hbm, plan->identity->ids, hits, kv->slots) == hits);
+        use_hits(h, instance, kv, plan->identity, hits, now);
     } else {
-        survey(h, kv, &plan);
-        if (!secure(h, kv, &plan, now)) {
+        struct onboarding own = *plan;
+        survey(h, kv, &own);
+        if (!secure(h, kv, &own, now)) {
             h->hungry[instance] = true;
             evictions_start(h);
             timers_update(h);
             return KV_FULL;
         }
         /* Loads first: they read the scratch that touching copies writes. */
-        result = begin_loading(h, kv, &plan, tag, now);
-        use_hits(h, instance, kv, identity, hits, now);
+        result = begin_loading(h, kv, &own, tag, now);
+        use_hits(h, instance, kv, plan->identity, hits, now);
         tier_release_all(hbm, kv->slots, hits, now); /* held twice now */
-        h->hungry[instance] &= plan.missing == 0;
+        h->hungry[instance] &= own.missing == 0;
         evictions_start(h);
     }
-    tell_misses(h, instance, identity, plan.count, now);
-    kv->count = plan.count;
+    tell_misses(h, instance, plan->identity, plan->count, now);
     timers_update(h);
+    return result;
+}
+
+enum kv_result kv_begin(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+                        uint32_t hits, uint32_t arriving, uint32_t fetch, uint64_t tag, sim_time now) {
+    struct onboarding plan = {.identity = identity,
+                              .instance = instance,
+                              .hits = hits,
+                              .held = hits + arriving,
+                              .first = hits + arriving,
+                              .count = hits + arriving + fetch};
+    enum kv_result result = onboard(h, kv, &plan, tag, now);
+    kv->count = result == KV_FULL ? 0 : plan.count;
+    return result;
+}
+
+enum kv_result kv_begin_tail(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
+                             uint32_t hits, uint32_t skip, uint32_t fetch, uint64_t tag, sim_time now) {
+    struct onboarding plan = {.identity = identity,
+                              .instance = instance,
+                              .hits = hits,
+                              .held = hits,
+                              .first = hits + skip,
+                              .count = hits + skip + fetch,
+                              .backwards = true};
+    MUST(fetch > 0);
+    enum kv_result result = onboard(h, kv, &plan, tag, now);
+    if (result == KV_FULL)
+        return result;
+    kv->count = hits;
+    kv->tail_first = plan.first;
+    kv->tail_count = fetch;
     return result;
 }
 
@@ -278,6 +314,7 @@ void kv_publish(struct hierarchy *h, uint32_t instance, struct kv *kv, const str
     struct bank *hbm = level_bank(h, 0, instance);
     uint32_t first = kv->count;
     MUST(first + blocks <= kv->room && blocks <= kv->anonymous);
+    MUST(kv->tail_count == 0 || first + blocks <= kv->tail_first);
     h->acting = instance;
     uint32_t parent = first > 0 ? kv->slots[first - 1] : SLOT_NONE;
     if (first > 0 && parent == SLOT_NONE) /* a private copy: its twin is the parent */
@@ -292,15 +329,16 @@ void kv_publish(struct hierarchy *h, uint32_t instance, struct kv *kv, const str
 
 static void let_go(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_time now) {
     struct tier *hbm = level_tier(h, 0, instance);
+    tier_release_all(hbm, kv->slots + kv->tail_first, kv->tail_count, now);
     tier_release_all(hbm, kv->slots, kv->count, now);
     tier_give(hbm, kv->anonymous);
-    kv->count = 0;
+    kv->count = kv->tail_first = kv->tail_count = 0;
     kv->anonymous = 0;
     kv->wait = 0;
 }
 
 void kv_end(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_time now) {
-    MUST(wait_named(h, kv->wait) == NO_WAIT && kv->swapped == 0);
+    MUST(wait_named(h, kv->wait) == NO_WAIT && kv->swapped == 0 && kv->tail_count == 0);
     h->acting = instance;
     if (h->level_count > 1)
         offload_all(h, instance, 0, WRITE_COMPLETION, kv->slots, kv->count, now);
@@ -314,8 +352,11 @@ static uint32_t leave_loads(struct hierarchy *h, uint32_t instance, const struct
     uint32_t wait = wait_named(h, kv->wait), left = 0;
     if (wait == NO_WAIT)
         return 0;
-    scratch_reserve(h, kv->count);
-    for (uint32_t i = 0; i < kv->count; i++) {
+    uint32_t end = kv->tail_count > 0 ? kv->tail_first + kv->tail_count : kv->count;
+    scratch_reserve(h, end);
+    for (uint32_t i = 0; i < end; i++) {
+        if (kv->tail_count > 0 && i == kv->count)
+            i = kv->tail_first;
         uint32_t load = kv->slots[i] == SLOT_NONE ? 0 : h->arriving[instance][kv->slots[i]];
         if (load > 0 && wait_leave(h, wait, load - 1))
             h->slots[left++] = load - 1;
@@ -338,7 +379,9 @@ void kv_drop(struct hierarchy *h, uint32_t instance, struct kv *kv, sim_time now
 }
 
 bool kv_swap_out(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t tag, sim_time now) {
-    MUST(wait_named(h, kv->wait) == NO_WAIT && kv->swapped == 0);
+    MUST(kv->swapped == 0);
+    if (wait_named(h, kv->wait) != NO_WAIT || kv->tail_count > 0)
+        return false;
     h->acting = instance;
     uint64_t blocks = kv->anonymous;
     for (uint32_t i = 0; i < kv->count; i++)

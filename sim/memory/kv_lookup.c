@@ -82,3 +82,27 @@ double kv_predict_fetch_s(const struct hierarchy *h, uint32_t instance, uint32_t
     sim_time end = network_predict(h->network, route->hops, route->count, h->levels[tier].block_bytes * blocks, blocks);
     return transfer_software_s(h, tier, 0, blocks) + (double)(end - now) * 1e-9;
 }
+
+uint32_t kv_path_queues(const struct hierarchy *h, uint32_t instance, uint32_t tier,
+                        struct network_queue queues[NETWORK_HOPS_MAX]) {
+    const struct route *route = route_of(h, instance, tier, 0);
+    for (uint32_t i = 0; i < route->count; i++) {
+        queues[i] = network_queue(h->network, route->hops[i]);
+        queues[i].name = h->link_names[route->hops[i].link][route->hops[i].direction];
+    }
+    return route->count;
+}
+
+void kv_mark(const struct hierarchy *h, uint32_t instance, uint32_t tier, struct network_mark *mark) {
+    const struct route *route = route_of(h, instance, tier, 0);
+    network_mark(h->network, route->hops, route->count, mark);
+}
+
+double kv_price_s(const struct hierarchy *h, uint32_t instance, uint32_t tier, uint32_t blocks,
+                  const struct network_mark *mark) {
+    const struct route *route = route_of(h, instance, tier, 0);
+    if (blocks == 0)
+        return 0;
+    return transfer_software_s(h, tier, 0, blocks) +
+           network_price_s(h->network, route->hops, route->count, h->levels[tier].block_bytes * blocks, blocks, mark);
+}

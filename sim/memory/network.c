@@ -153,6 +153,7 @@ static void activate(struct network *network, struct flow *flow, sim_time now) {
     flow->rate = 0;
     for (uint32_t u = 0; u < flow->uses; u++) {
         struct pipe *pipe = flow->use[u].pipe;
+        pipe_count_joining(pipe, now);
         if (pipe->active++ == 0)
             pipe->busy_since = now;
         if (!pipe->fifo) {
@@ -210,6 +211,7 @@ static void served(struct network *network, struct flow *flow, sim_time now) {
         struct pipe *pipe = flow->use[u].pipe;
         pipe->bytes += flow->bytes * flow->use[u].crossings;
         pipe->flows++;
+        pipe_count_joining(pipe, now);
         if (--pipe->active == 0)
             pipe->busy_ns += now - pipe->busy_since;
         if (!pipe->fifo) {
@@ -295,6 +297,17 @@ uint32_t network_progress_blocks(const struct network *network, uint64_t id, sim
         landed = submitted < landed ? submitted : landed;
     }
     return landed < flow->blocks ? (uint32_t)landed : flow->blocks;
+}
+
+uint32_t network_committed_blocks(const struct network *network, uint64_t id, sim_time now) {
+    const struct flow *flow = flow_of(network, id);
+    if (flow->state == FLOW_WAITING || flow->state == FLOW_QUEUED)
+        return 0;
+    if (flow->state == FLOW_LANDING)
+        return flow->blocks;
+    double through = blocks_through(flow, now);
+    uint32_t under_way = (uint32_t)through + (through > (double)(uint32_t)through);
+    return under_way < flow->blocks ? under_way : flow->blocks;
 }
 
 /* Not begun, and nothing of it is wanted: it ends as soon as the network is next told the time, which is now. */

@@ -130,6 +130,8 @@ uint64_t network_start_after(struct network *network, const struct network_hop *
                              uint32_t blocks, sim_time delay_ns, uint64_t tag);
 /* Blocks that have landed by `now`, in order; for a `now` to come, if rates stay as they are. */
 uint32_t network_progress_blocks(const struct network *network, uint64_t flow, sim_time now);
+/* Blocks that have moved or are on their way: network_truncate leaves no fewer. 0 of a flow that has not begun. */
+uint32_t network_committed_blocks(const struct network *network, uint64_t flow, sim_time now);
 /* Ends the flow after its first `blocks` blocks, or after the one on its way where that is further; done follows as
  * usual, at once for a flow that has not begun and keeps none. Returns the blocks that land. */
 uint32_t network_truncate(struct network *network, uint64_t flow, uint32_t blocks);
@@ -144,6 +146,26 @@ uint64_t network_queued_bytes(const struct network *network, uint32_t link, enum
  * on a single shared link without latency; otherwise an estimate, from those now ahead and beside. Changes nothing. */
 sim_time network_predict(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
                          uint32_t blocks);
+
+/* Bytes queued on each hop of a path, and predicted seconds until a flow that joins now has its first byte there. */
+struct network_queue {
+    const char *name;
+    uint64_t bytes;
+    double wait_s;
+};
+struct network_queue network_queue(const struct network *network, struct network_hop hop);
+/* What a flow would have taken that was not started. At its beginning network_mark notes each hop's account, and how
+ * long fifo links would have kept it; later network_price_s (>= 0 s) has it move at the rate that one more flow would
+ * have had since, shares being equal: the mean of 1 / (flows + 1) on each shared link. An estimate; exact where nobody
+ * else was on the path, or a constant number of flows that want no less. */
+struct network_mark {
+    sim_time begun;
+    double wait_s, joining_s[NETWORK_HOPS_MAX];
+};
+void network_mark(const struct network *network, const struct network_hop *path, uint32_t hops,
+                  struct network_mark *mark);
+double network_price_s(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
+                       uint32_t blocks, const struct network_mark *mark);
 
 /* What a direction of a link has carried up to now: the bytes of flows that are under way count as far as they got. */
 struct network_totals {

@@ -36,6 +36,8 @@ struct pipe {
     uint64_t queued_bytes; /* of flows submitted and not past; active ones count whole */
     uint64_t bytes, flows;
     int64_t busy_ns, busy_since;
+    double joining_s;       /* integral of 1 / (active + 1): the pipe's time that one more flow would have had, ... */
+    sim_time joining_since; /* ... up to here */
 };
 
 struct link {
@@ -97,6 +99,12 @@ void flow_measure(const struct network *network, struct flow *flow, const struct
 sim_time ns_up(double seconds);
 /* Bytes through by `now` (not below what `carried` says). */
 double flow_carried(const struct flow *flow, sim_time now);
+
+/* Brings joining_s up to now, before `active` changes. */
+static inline void pipe_count_joining(struct pipe *pipe, sim_time now) {
+    pipe->joining_s += (double)(now - pipe->joining_since) * 1e-9 / (double)(pipe->active + 1);
+    pipe->joining_since = now;
+}
 
 /* network_share.c: sets the rates of all flows that are affected by who came and went. */
 void network_settle(struct network *network, sim_time now);

@@ -75,6 +75,53 @@ sim_time network_predict(struct network *network, const struct network_hop *path
     return end > submitted ? end : submitted;
 }
 
+struct network_queue network_queue(const struct network *network, struct network_hop hop) {
+    const struct pipe *pipe = pipe_of(network, hop.link, hop.direction);
+    struct network_queue queue = {.name = network->links[hop.link]->options.name,
+                                  .bytes = network_queued_bytes(network, hop.link, hop.direction)};
+    if (pipe->fifo)
+        queue.wait_s = fifo_wait(pipe, engine_now(network->engine));
+    return queue;
+}
+
+static double joining_now(const struct pipe *pipe, sim_time now) {
+    return pipe->joining_s + (double)(now - pipe->joining_since) * 1e-9 / (double)(pipe->active + 1);
+}
+
+void network_mark(const struct network *network, const struct network_hop *path, uint32_t hops,
+                  struct network_mark *mark) {
+    sim_time now = engine_now(network->engine);
+    *mark = (struct network_mark){.begun = now};
+    for (uint32_t i = 0; i < hops; i++) {
+        const struct pipe *pipe = pipe_of(network, path[i].link, path[i].direction);
+        mark->joining_s[i] = joining_now(pipe, now);
+        double wait = pipe->fifo ? fifo_wait(pipe, now) : 0;
+        mark->wait_s = wait > mark->wait_s ? wait : mark->wait_s;
+    }
+}
+
+double network_price_s(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
+                       uint32_t blocks, const struct network_mark *mark) {
+    struct flow *probe = network->probe;
+    sim_time now = engine_now(network->engine);
+    flow_measure(network, probe, path, hops, bytes, blocks);
+    double size = (double)bytes, service = size / probe->lone_bytes_per_s, since = (double)(now - mark->begun) * 1e-9;
+    for (uint32_t i = 0; i < hops; i++) {
+        const struct pipe *pipe = pipe_of(network, path[i].link, path[i].direction);
+        uint32_t u = 0;
+        while (probe->use[u].pipe != pipe)
+            u++;
+        double share = 1 / (double)(pipe->active + 1);
+        if (since > 0)
+            share = (joining_now(pipe, now) - mark->joining_s[i]) / since;
+        double s = pipe->fifo ? 0 : size * probe->use[u].cost_s / share;
+        service = s > service ? s : service;
+    }
+    double latency = (double)probe->latency_ns * 1e-9, submit = (double)blocks * probe->submit_ns * 1e-9;
+    double seconds = (mark->wait_s > latency ? mark->wait_s : latency) + service;
+    return seconds > submit ? seconds : submit;
+}
+
 struct network_totals network_totals(const struct network *network, uint32_t link, enum network_direction direction) {
     const struct pipe *pipe = pipe_of(network, link, direction);
     const struct link_options *options = &network->links[link]->options;

@@ -57,6 +57,17 @@ void transfer_add(struct hierarchy *h, uint32_t id, uint32_t source, uint32_t ta
     transfer->target[transfer->count++] = target;
 }
 
+void transfer_reverse(struct hierarchy *h, uint32_t id) {
+    struct transfer *transfer = &h->transfers[id];
+    for (uint32_t i = 0, j = transfer->count; i + 1 < j; i++) {
+        uint32_t source = transfer->source[--j], target = transfer->target[j];
+        transfer->source[j] = transfer->source[i];
+        transfer->target[j] = transfer->target[i];
+        transfer->source[i] = source;
+        transfer->target[i] = target;
+    }
+}
+
 /* The format that the bytes have on the way: the lower tier's. */
 static uint64_t block_bytes(const struct hierarchy *h, uint32_t from, uint32_t to) {
     return h->levels[from > to ? from : to].block_bytes;

@@ -12,7 +12,7 @@
 #include "sim/base/record.h"
 #include "sim/output/metrics.h"
 
-enum { DATABASE_VERSION = 1 }; /* PRAGMA user_version; docs/database.md says what each version brought */
+enum { DATABASE_VERSION = 2 }; /* PRAGMA user_version; docs/database.md says what each version brought */
 
 struct database;
 /* Opens the file, or makes it, and begins the transaction. -1: not ours, of another version, not writable, or another
@@ -66,7 +66,7 @@ void database_wall(struct database *database, int64_t variant, double wall_s);
 struct database_stream {
     struct sink sink;
     struct database *database;
-    int64_t variant, next_run, next_transfer;
+    int64_t variant, next_run, next_transfer, next_decision;
     const char *at;
 };
 void database_stream(struct database_stream *stream, struct database *database, int64_t variant, const char *at,

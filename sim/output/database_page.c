@@ -21,6 +21,11 @@ const struct database_query database_queries[] = {
      "SELECT v.name, l.name AS link, bytes / 1e9 AS gb, round(100 * utilisation, 2) AS percent_of_peak\n"
      "  FROM links l JOIN variants v USING (variant)\n"
      " WHERE at = 'load' ORDER BY utilisation DESC LIMIT 10"},
+    {"Which decisions to fetch or to compute would the other way have beaten, and by how much?",
+     "SELECT v.name, request, fetched_tokens, held_tokens, round(predicted_s, 3) AS predicted_s,\n"
+     "       round(realised_s, 3) AS realised_s, against, round(regret_s, 3) AS regret_s\n"
+     "  FROM decisions JOIN variants v USING (variant)\n"
+     " WHERE at = 'load' AND regret_s > 0 ORDER BY regret_s DESC LIMIT 10"},
     {"How do reuse and TTFT move from minute to minute?",
      "SELECT v.name, start_s / 60 AS minute, requests, round(1.0 * hit_tokens / prompt_tokens, 3) AS reuse, "
      "ttft_p99_s\n"
@@ -50,5 +55,5 @@ void database_print_reference(FILE *out) {
         for (const struct database_column *column = table->columns; column->name; column++)
             fprintf(out, "| `%s` | %s | %s |\n", column->name, column->type, column->help);
     }
-    fputs("\n## Versions\n\n- 1: the first.\n", out);
+    fputs("\n## Versions\n\n- 1: the first.\n- 2: `decisions`.\n", out);
 }

@@ -197,11 +197,38 @@ static void stream_transfer(void *self, const struct transfer_record *record) {
     row_end(&row);
 }
 
+static void stream_decision(void *self, const struct decision_record *record) {
+    struct database_stream *stream = self;
+    struct row row = outcome_row(stream->database, TABLE_DECISIONS, stream->variant, stream->at);
+    put_integer(&row, stream->next_decision++);
+    put_integer(&row, (int64_t)record->request);
+    put_integer(&row, record->instance);
+    put_integer(&row, record->at_ns);
+    put_counts(&row,
+               (uint64_t[]){record->hbm_tokens, record->held_tokens, record->skipped_tokens, record->fetched_tokens,
+                            record->given_tokens, record->layerwise},
+               6);
+    put_real(&row, record->predicted_s);
+    put_real(&row, record->predicted_fetch_s);
+    put_real(&row, record->predicted_compute_s);
+    if (record->abandoned) {
+        for (int i = 0; i < 4; i++)
+            put_null(&row);
+    } else {
+        put_real(&row, seconds(record->realised_ns));
+        put_text(&row, record->against_fetch ? "fetch" : "compute");
+        put_real(&row, record->alternative_s);
+        put_real(&row, record->regret_s);
+    }
+    row_end(&row);
+}
+
 void database_stream(struct database_stream *stream, struct database *database, int64_t variant, const char *at,
                      bool requests, bool runs, bool transfers) {
     *stream = (struct database_stream){.database = database, .variant = variant, .at = at};
     stream->sink = (struct sink){.self = stream,
                                  .request = requests ? stream_request : NULL,
                                  .run = runs ? stream_run : NULL,
-                                 .transfer = transfers ? stream_transfer : NULL};
+                                 .transfer = transfers ? stream_transfer : NULL,
+                                 .decision = requests ? stream_decision : NULL};
 }

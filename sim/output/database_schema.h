@@ -18,6 +18,7 @@ enum database_table {
     TABLE_REQUEST_TIERS,
     TABLE_STEP_RUNS,
     TABLE_TRANSFERS,
+    TABLE_DECISIONS,
     TABLE_WALLS,
     TABLE_COUNT
 };

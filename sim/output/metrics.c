@@ -236,9 +236,34 @@ static void take_transfer(void *self, const struct transfer_record *record) {
         metrics->also->transfer(metrics->also->self, record);
 }
 
+static void take_decision(void *self, const struct decision_record *record) {
+    struct metrics *metrics = self;
+    struct metrics_decisions *sums = &metrics->decisions;
+    if (metrics->also && metrics->also->decision)
+        metrics->also->decision(metrics->also->self, record);
+    if (record->at_ns < metrics->warmup_ns)
+        return;
+    sums->count++;
+    sums->given_tokens += record->given_tokens;
+    if (record->abandoned) {
+        sums->abandoned++;
+        return;
+    }
+    sums->fetched += record->fetched_tokens == record->held_tokens;
+    sums->computed += record->fetched_tokens == 0;
+    sums->partial += record->fetched_tokens > 0 && record->fetched_tokens < record->held_tokens;
+    sums->predicted_s += record->predicted_s;
+    sums->realised_s += (double)record->realised_ns * 1e-9;
+    sums->alternative_s += record->alternative_s;
+    sums->regret_s += record->regret_s;
+    sums->regretted += record->regret_s > 0;
+    sums->regretted_s += record->regret_s > 0 ? record->regret_s : 0;
+}
+
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also) {
     *metrics = (struct metrics){.slo = slo, .warmup_ns = warmup_ns, .also = also};
-    metrics->sink = (struct sink){metrics, take_request, take_run, take_transfer, take_link, take_tier, take_instance};
+    metrics->sink = (struct sink){metrics,   take_request, take_run,      take_transfer,
+                                  take_link, take_tier,    take_instance, take_decision};
     metrics->recent_sessions = int_map_create();
     metrics->ttft = histogram_create();
     metrics->tpot = histogram_create();

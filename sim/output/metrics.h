@@ -44,6 +44,16 @@ struct metrics_late {
     double queue_ns, prefill_ns, lost_ns, load_ns[RECORD_TIERS_MAX]; /* lost: of prefill, for text that was known */
 };
 
+/* The decisions of the reuse policy after warm-up: how many, and sums over those that came to a first token. */
+struct metrics_decisions {
+    uint64_t count, abandoned, fetched, computed, partial; /* count is the sum of the others */
+    uint64_t given_tokens;                                 /* asked for, given up under way and computed */
+    double predicted_s, realised_s, alternative_s;         /* from decision to first token */
+    double regret_s;                                       /* realised - alternative */
+    uint64_t regretted;                                    /* decisions whose alternative would have been earlier */
+    double regretted_s;                                    /* what they sum to */
+};
+
 struct metrics {
     struct sink sink;
     const struct slo_options *slo; /* NULL: none */
@@ -60,6 +70,7 @@ struct metrics {
      * HBM (CAUSE_LOAD: queueing on the links included). Had all their hits been in HBM they would not have waited. */
     struct histogram *penalty[RECORD_TIERS_MAX]; /* NULL: no such request */
     struct metrics_late late;
+    struct metrics_decisions decisions;
     double cause_ns[CAUSE_COUNT], load_tier_ns[RECORD_TIERS_MAX]; /* summed over requests: may exceed 64 bits */
     int64_t first_arrival_ns, last_end_ns, first_measured_ns;
     struct metrics_window *windows;

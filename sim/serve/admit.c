@@ -16,85 +16,13 @@ bool admit_extend(struct instance *instance, struct request *request, uint32_t t
     return true;
 }
 
-uint32_t admit_chunk(const struct request *request, const struct composition *composing) {
-    int64_t chunk = (int64_t)request->target - request->computed;
+uint32_t admit_chunk(const struct request *request, uint32_t goal, const struct composition *composing) {
+    int64_t chunk = (int64_t)goal - request->computed;
     if (chunk > composing->budget)
         chunk = composing->budget;
     if (composing->plan.chunk_limit > 0 && chunk > composing->plan.chunk_limit)
         chunk = composing->plan.chunk_limit;
     return (uint32_t)(chunk > 0 ? chunk : 0);
-}
-
-struct reuse_world {
-    struct instance *instance;
-    const struct request *request;
-    const struct kv_lookup *found;
-};
-
-static double predict_fetch_s(const void *world, uint32_t blocks) {
-    const struct reuse_world *w = world;
-    double longest_s = 0;
-    for (uint32_t t = 1; t < TIERS_MAX && blocks > 0; t++) {
-        uint32_t here = w->found->tier_blocks[t] < blocks ? w->found->tier_blocks[t] : blocks;
-        if (here == 0)
-            continue;
-        double s = kv_predict_fetch_s(w->instance->fleet->hierarchy, w->instance->index, t, here);
-        if (s > longest_s)
-            longest_s = s;
-        blocks -= here;
-    }
-    return longest_s;
-}
-
-/* Prefill in chunks of the budget that the decodes leave, each with the decodes beside it. */
-static double predict_prefill_s(const void *world, uint32_t from_tokens) {
-    const struct reuse_world *w = world;
-    const struct instance *instance = w->instance;
-    const struct serve_options *serve = instance->fleet->setup->serve;
-    int64_t decodes = instance->decoding.count, chunk = serve->token_budget - decodes;
-    if (chunk < 1)
-        chunk = 1;
-    double seconds = 0;
-    for (int64_t at = from_tokens; at < w->request->target; at += chunk) {
-        int64_t q = w->request->target - at < chunk ? w->request->target - at : chunk;
-        struct step_shape shape = {.decode_seqs = decodes,
-                                   .decode_context = instance->decode_computed + decodes,
-                                   .prefill_seqs = 1,
-                                   .prefill_tokens = q,
-                                   .prefill_context = at + q,
-                                   .prefill_pairs = q * (at + q) - q * (q - 1) / 2,
-                                   .prefill_squares = q * q,
-                                   .logits = decodes + 1};
-        shape.decode_longest = decodes ? shape.decode_context / decodes : 0;
-        seconds += step_cost(instance->fleet->setup->model, &shape).seconds;
-    }
-    return seconds;
-}
-
-static uint32_t decide_fetch(struct instance *instance, const struct request *request, const struct kv_lookup *found) {
-    if (found->lower_blocks == 0)
-        return 0;
-    const struct fleet *fleet = instance->fleet;
-    struct reuse_option options[REUSE_OPTIONS_MAX];
-    struct reuse_view view = {.prompt_tokens = request->target,
-                              .options = options,
-                              .predict_fetch_s = predict_fetch_s,
-                              .predict_prefill_s = predict_prefill_s,
-                              .hbm_tokens = (found->hbm_blocks + found->arriving_blocks) * fleet->block_tokens};
-    for (uint32_t t = 1; t < TIERS_MAX; t++) {
-        if (found->tier_blocks[t] == 0)
-            continue;
-        options[view.option_count++] =
-            (struct reuse_option){.tier = (uint8_t)t,
-                                  .blocks = found->tier_blocks[t],
-                                  .tokens = (uint64_t)found->tier_blocks[t] * fleet->block_tokens,
-                                  .bytes = (uint64_t)((double)found->tier_blocks[t] * fleet->lower_block_bytes),
-                                  .queued_bytes = kv_queued_bytes(fleet->hierarchy, instance->index, t)};
-    }
-    struct reuse_world world = {instance, request, found};
-    view.world = &world;
-    uint32_t fetch = fleet->setup->reuse->decide(fleet->setup->reuse_options, &view);
-    return fetch < found->lower_blocks ? fetch : found->lower_blocks;
 }
 
 /* Preempted, it may find more of its prompt than it had had: read instead of computed, as any hit. */
@@ -144,19 +72,35 @@ static enum admission look_up(struct instance *instance, uint32_t id, sim_time n
     struct kv_lookup found = {0};
     if (count > 0)
         kv_lookup(fleet->hierarchy, instance->index, identity.ids, count, &found);
-    uint32_t fetch = decide_fetch(instance, request, &found);
-    uint32_t held = found.hbm_blocks + found.arriving_blocks + fetch;
-    request_room(request, held);
-    enum kv_result result = kv_begin(fleet->hierarchy, instance->index, &request->kv, &identity, found.hbm_blocks,
-                                     found.arriving_blocks, fetch, id, now);
+    if (request->gave_up)
+        found.arriving_blocks = 0; /* others' loads that it does not wait for */
+    request->recomputed_tokens -= request->recomputed_pending;
+    request->recomputed_pending = 0;
+    struct reuse_plan plan = reuse_decide(instance, request, &found, now);
+    uint32_t held = found.hbm_blocks + found.arriving_blocks + (plan.skip > 0 ? 0 : plan.fetch);
+    request_room(request, found.hbm_blocks + found.arriving_blocks + plan.skip + plan.fetch);
+    enum kv_result result = plan.skip > 0 ? kv_begin_tail(fleet->hierarchy, instance->index, &request->kv, &identity,
+                                                          found.hbm_blocks, plan.skip, plan.fetch, id, now)
+                                          : kv_begin(fleet->hierarchy, instance->index, &request->kv, &identity,
+                                                     found.hbm_blocks, found.arriving_blocks, plan.fetch, id, now);
     if (result == KV_FULL) {
-        request->need_blocks = fetch;
+        request->need_blocks = plan.fetch;
+        request->decision.open = false;
         return NO_ROOM;
     }
     request->held_blocks = held;
-    book_hits(instance, request, &found, fetch);
+    book_hits(instance, request, &found, plan.skip > 0 ? 0 : plan.fetch);
+    if (plan.skip > 0) {
+        request->overlap = OVERLAP_TAIL;
+        request->landed = result == KV_READY;
+        reuse_begun(instance, id, &found, &plan, now);
+        return ADMITTED;
+    }
     if (result == KV_READY)
         return ADMITTED;
+    reuse_begun(instance, id, &found, &plan, now);
+    if (request->overlap == OVERLAP_LAYERS && request->alarm == 0)
+        return ADMITTED; /* its step begins at once */
     list_remove(&fleet->requests, &instance->waiting, id);
     request->phase = PHASE_LOADING;
     request_account(request, CAUSE_LOAD, 0, now);
@@ -191,11 +135,14 @@ static enum admission admit(struct instance *instance, uint32_t id, struct compo
     }
     bool decodes_on = request->resumes && request->generated > 0 &&
                       request->computed == request->spec.prompt_tokens + request->generated - 1;
-    uint32_t chunk = decodes_on ? 0 : admit_chunk(request, composing);
+    uint32_t chunk = decodes_on ? 0 : admit_chunk(request, request_goal(instance, request), composing);
     if (!admit_extend(instance, request, chunk, now)) {
         uint64_t missing = admit_blocks_missing(instance, request, chunk);
-        if (fresh)
+        if (fresh) {
+            request->decision.open = false; /* it is taken anew; were it the same, it would be for ever */
+            request->plain = true;
             preempt_let_go(instance, request, now);
+        }
         request->need_blocks = missing;
         return NO_ROOM;
     }

@@ -55,6 +55,15 @@ static void timers_fire(void *self, sim_time now) {
     engine_set(cluster->fleet.engine, cluster->timer_source, timers_next(&cluster->timers));
 }
 
+static void wakes_fire(void *self, sim_time now) {
+    struct cluster *cluster = self;
+    struct fleet *fleet = &cluster->fleet;
+    struct wake wake = wakes_pop(&fleet->wakes);
+    if (instance_request(&cluster->instances[wake.instance], wake.request)->alarm == wake.order)
+        instance_woken(&cluster->instances[wake.instance], wake.request, now);
+    engine_set(fleet->engine, fleet->wake_source, wakes_next(&fleet->wakes));
+}
+
 static void request_ended(void *self, const struct request_spec *spec, sim_time now) {
     struct cluster *cluster = self;
     struct fleet *fleet = &cluster->fleet;
@@ -195,6 +204,8 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
      */
     cluster.arrival_source = engine_add(fleet->engine, arrivals_fire, &cluster);
     cluster.timer_source = engine_add(fleet->engine, timers_fire, &cluster);
+    if (setup->reuse->plan)
+        fleet->wake_source = engine_add(fleet->engine, wakes_fire, &cluster);
     int failed = open_memory(&cluster, err);
     if (!failed) {
         open_instances(&cluster);
@@ -216,6 +227,7 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
     free(cluster.instances);
     free(fleet->ids);
     timers_destroy(&cluster.timers);
+    wakes_destroy(&fleet->wakes);
     engine_destroy(fleet->engine);
     return failed;
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "sim/serve/schedule.h"
+
 static void instance_fire(void *self, sim_time now);
 
 void instance_create(struct instance *instance, struct fleet *fleet, uint32_t index) {
@@ -73,19 +75,81 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     instance_touch(instance, now);
 }
 
-void instance_loaded(struct instance *instance, uint32_t id, const int64_t tier_ns[TIERS_MAX], sim_time now) {
-    struct request *request = instance_request(instance, id);
-    MUST(request->phase == PHASE_LOADING && instance->away > 0);
-    for (int t = 0; t < TIERS_MAX; t++) {
-        request->load_tier_ns[t] += tier_ns[t];
+static void note_slowest(struct request *request, const int64_t tier_ns[TIERS_MAX]) {
+    for (int t = 0; t < TIERS_MAX; t++)
         if (tier_ns[t] > 0 && t > request->slowest_tier)
             request->slowest_tier = (int8_t)t;
+}
+
+/* What it loaded has landed while it was not waiting for it. */
+static void landed_under_way(struct instance *instance, struct request *request, const int64_t tier_ns[TIERS_MAX],
+                             sim_time now) {
+    struct run *run = &instance->run;
+    MUST(request->overlap != OVERLAP_NONE && !request->landed);
+    reuse_book_load(request, tier_ns, request->cause_ns[CAUSE_LOAD]);
+    if (request->overlap == OVERLAP_TAIL) {
+        request->landed = true;
+        return;
     }
+    request->overlap = OVERLAP_NONE;
+    if (!request->gates)
+        return;
+    /* Its last layer is computed when it has landed. */
+    request->gates = false;
+    sim_time layer_ns = run->segment.a / STEP_FIXED_ONE / instance->fleet->setup->arch->layers;
+    MUST(run->active && run->gates > 0);
+    run->gate_ns = now + layer_ns;
+    if (--run->gates > 0)
+        return;
+    sim_time end = run->start_ns + run_elapsed_ns(&run->segment, 1);
+    engine_set(instance->fleet->engine, instance->source, end > run->gate_ns ? end : run->gate_ns);
+}
+
+/* Its blocks are there: it is ready for the batch. */
+static void make_ready(struct instance *instance, uint32_t id, sim_time now) {
+    struct request *request = instance_request(instance, id);
     request_account(request, request->preemptions ? CAUSE_PREEMPT : CAUSE_QUEUE, 0, now);
     request->phase = PHASE_READY;
+    request->alarm = 0;
     instance->away--;
     list_append(&instance->fleet->requests, &instance->ready, id);
     instance_touch(instance, now);
+}
+
+void instance_loaded(struct instance *instance, uint32_t id, const int64_t tier_ns[TIERS_MAX], sim_time now) {
+    struct request *request = instance_request(instance, id);
+    note_slowest(request, tier_ns);
+    if (request->phase != PHASE_LOADING) {
+        landed_under_way(instance, request, tier_ns, now);
+        return;
+    }
+    MUST(instance->away > 0);
+    reuse_book_load(request, tier_ns, request->cause_ns[CAUSE_LOAD] + now - request->since);
+    if (request->overlap == OVERLAP_TAIL)
+        reuse_join(instance, request);
+    request->overlap = OVERLAP_NONE;
+    make_ready(instance, id, now);
+}
+
+void instance_woken(struct instance *instance, uint32_t id, sim_time now) {
+    struct request *request = instance_request(instance, id);
+    MUST(request->phase == PHASE_LOADING);
+    request->alarm = 0;
+    if (request->overlap == OVERLAP_LAYERS) {
+        make_ready(instance, id, now);
+        return;
+    }
+    uint32_t had = request->kv.count;
+    enum kv_result result = kv_cut(instance->fleet->hierarchy, instance->index, &request->kv, now);
+    request->gave_up = true;
+    reuse_give(instance, request, had - request->kv.count);
+    if (result != KV_READY)
+        return;
+    int64_t tier_ns[TIERS_MAX] = {0};
+    tier_ns[request->lowest_tier] = now - request->since;
+    note_slowest(request, tier_ns);
+    reuse_book_load(request, tier_ns, request->cause_ns[CAUSE_LOAD] + now - request->since);
+    make_ready(instance, id, now);
 }
 
 void instance_swapped(struct instance *instance, uint32_t id, sim_time now) {
@@ -162,6 +226,7 @@ static void prefill_done(struct instance *instance, uint32_t id, sim_time now) {
     instance->outstanding_tokens--;
     if (request->generated == 1)
         request->first_token_ns = now;
+    reuse_settle(instance, request, false, now);
     if (request->generated == request->spec.output_tokens)
         instance_end_request(instance, id, now);
     else
@@ -177,9 +242,12 @@ static void book_prefills(struct instance *instance, int64_t steps, sim_time now
             request->computed += tokens;
             request->computed_tokens += tokens;
             instance->outstanding_tokens -= tokens;
-            MUST(request->computed <= request->target);
+            MUST(request->computed <= request_goal(instance, request));
+            reuse_note_steps(&instance->run, request, steps);
             instance_publish(instance, request, request->computed, now);
-            if (request->computed == request->target)
+            if (request->overlap == OVERLAP_TAIL && request->computed == request_goal(instance, request))
+                reuse_meet(instance, id, now);
+            else if (request->computed == request->target)
                 prefill_done(instance, id, now);
         }
         id = next;
@@ -247,7 +315,8 @@ static bool exact_step(struct instance *instance, sim_time now) {
         }
     for (uint32_t id = instance->prefilling.head; id != REQUEST_NONE; id = instance_request(instance, id)->next) {
         const struct request *request = instance_request(instance, id);
-        completes |= request->chunk > 0 && request->computed + request->chunk * (step + 1) >= request->target;
+        completes |=
+            request->chunk > 0 && request->computed + request->chunk * (step + 1) >= request_goal(instance, request);
     }
     MUST(!completes || run->exact_steps_done == run->steps);
     return run->exact_steps_done == run->steps || run->touched_ns < now;
@@ -258,6 +327,10 @@ static void instance_fire(void *self, sim_time now) {
     struct run *run = &instance->run;
     if (run->active) {
         int64_t steps = run->steps;
+        if (run->gates > 0 || now < run->gate_ns) {
+            engine_set(instance->fleet->engine, instance->source, run->gates > 0 ? SIM_NEVER : run->gate_ns);
+            return;
+        }
         if (instance->fleet->setup->exact_steps) {
             bool over = exact_step(instance, now);
             run->exact_elapsed_fixed += run->segment.a + run->segment.b * run->exact_steps_done;

@@ -15,6 +15,7 @@
 #include "sim/serve/cluster.h"
 #include "sim/serve/request.h"
 #include "sim/serve/run.h"
+#include "sim/serve/wakes.h"
 
 /* What all instances of a cluster share. */
 struct fleet {
@@ -29,6 +30,8 @@ struct fleet {
     uint64_t *ids; /* scratch: one chain, expanded */
     uint32_t ids_room;
     int64_t wait_request_ns;
+    struct wakes wakes;
+    uint32_t wake_source;
     /* A request has ended (finished or rejected); its spec is valid during the call. */
     void (*ended)(void *self, const struct request_spec *spec, sim_time now);
     void *ended_self;
@@ -46,6 +49,9 @@ struct run {
     /* --exact-steps */
     int64_t exact_steps_done, exact_elapsed_fixed, exact_blocks;
     sim_time touched_ns; /* first touch; SIM_NEVER: none */
+    /* Loads that its only step waits for, layer by layer, and when it can be over for their sake. */
+    uint32_t gates;
+    sim_time gate_ns;
 };
 
 struct instance {
@@ -82,6 +88,8 @@ void instance_touch(struct instance *instance, sim_time now);
 /* Hooks of the hierarchy. */
 void instance_loaded(struct instance *instance, uint32_t request, const int64_t tier_ns[TIERS_MAX], sim_time now);
 void instance_swapped(struct instance *instance, uint32_t request, sim_time now);
+/* The alarm of a request has come. */
+void instance_woken(struct instance *instance, uint32_t request, sim_time now);
 /* Everything must be over. */
 void instance_finish(struct instance *instance, sim_time now);
 
@@ -105,6 +113,10 @@ int64_t decode_window(struct instance *instance, int64_t window);
 
 static inline struct request *instance_request(struct instance *instance, uint32_t id) {
     return &instance->fleet->requests.items[id];
+}
+/* Where computing its prompt comes to an end, or to a tail that is loaded. */
+static inline uint32_t request_goal(const struct instance *instance, const struct request *request) {
+    return request->overlap == OVERLAP_TAIL ? request->kv.tail_first * instance->fleet->block_tokens : request->target;
 }
 static inline int64_t instance_stall_clock(const struct instance *instance, sim_time now) {
     return instance->stall_clock + (instance->stall_since == SIM_NEVER ? 0 : now - instance->stall_since);

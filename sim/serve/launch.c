@@ -33,7 +33,9 @@ static int64_t steps_to_completion(struct instance *instance, bool decode) {
         const struct request *request = instance_request(instance, id);
         if (request->chunk == 0)
             continue;
-        int64_t chunks = (request->target - request->computed) / request->chunk;
+        if (request->overlap == OVERLAP_LAYERS)
+            return 1;
+        int64_t chunks = (request_goal(instance, request) - request->computed) / request->chunk;
         if (chunks < steps)
             steps = chunks;
     }
@@ -79,6 +81,17 @@ static int64_t reserve_run(struct instance *instance, bool decode, int64_t steps
     return 1;
 }
 
+/* Prompts whose blocks are still landing, layer by layer: their one step waits for them. */
+static uint32_t count_gates(struct instance *instance) {
+    uint32_t gates = 0;
+    for (uint32_t id = instance->prefilling.head; id != REQUEST_NONE; id = instance_request(instance, id)->next) {
+        struct request *request = instance_request(instance, id);
+        request->gates = request->chunk > 0 && request->overlap == OVERLAP_LAYERS;
+        gates += request->gates;
+    }
+    return gates;
+}
+
 void launch_run(struct instance *instance, bool decode, sim_time now) {
     struct fleet *fleet = instance->fleet;
     struct run *run = &instance->run;
@@ -91,6 +104,8 @@ void launch_run(struct instance *instance, bool decode, sim_time now) {
     run->decode_seqs = run->shape.decode_seqs;
     run->prefill_tokens = run->shape.prefill_tokens;
     run->exact_elapsed_fixed = run->segment.a;
+    run->gates = count_gates(instance);
+    MUST(run->gates == 0 || run->steps == 1);
     int64_t first = fleet->setup->exact_steps ? 1 : run->steps;
     engine_set(fleet->engine, instance->source, now + run_elapsed_ns(&run->segment, first));
 }

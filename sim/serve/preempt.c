@@ -4,6 +4,9 @@
 /* The request's blocks are gone; what it had computed must be computed again (or be found in a cache). A request that
  * was decoding has all of its text as its prompt now, and its last token yields the next. */
 static void forget_computed(struct instance *instance, struct request *request, bool was_decoding) {
+    request->overlap = OVERLAP_NONE;
+    request->landed = request->gates = false;
+    request->alarm = 0;
     instance->outstanding_tokens += request->computed;
     if (was_decoding) {
         instance->outstanding_tokens++;
@@ -36,9 +39,11 @@ static void preempt(struct instance *instance, uint32_t id, sim_time now) {
     else
         list_remove(&fleet->requests, &instance->prefilling, id);
     instance_publish(instance, request, request->computed, now);
+    reuse_settle(instance, request, true, now);
     request->preemptions++;
     fleet->result->preemptions++;
     request->chunk = 0;
+    request->gave_up = false;
     request->need_blocks = 0;
     request->recomputed_pending = 0;
     request->hits_pending = 0;
@@ -87,6 +92,7 @@ void preempt_let_go(struct instance *instance, struct request *request, sim_time
                         request->computed == request->spec.prompt_tokens + request->generated - 1;
     if (request->resumes)
         note_reached(request);
+    reuse_settle(instance, request, true, now);
     kv_drop(instance->fleet->hierarchy, instance->index, &request->kv, now);
     forget_computed(instance, request, was_decoding);
 }

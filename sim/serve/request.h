@@ -3,6 +3,7 @@
 #ifndef SIM_SERVE_REQUEST_H
 #define SIM_SERVE_REQUEST_H
 
+#include "policies/reuse.h"
 #include "sim/base/record.h"
 #include "sim/memory/hierarchy.h"
 #include "sim/workload/workload.h"
@@ -19,6 +20,28 @@ enum phase {
     PHASE_SWAPPING_OUT,
     PHASE_SWAPPED,
     PHASE_SWAPPING_IN
+};
+
+/* How a request computes while blocks of its own are on their way. */
+enum overlap {
+    OVERLAP_NONE,
+    OVERLAP_TAIL,  /* those before the kv's tail are computed, the tail is loaded */
+    OVERLAP_LAYERS /* its first step takes each layer as it lands */
+};
+
+/* A decision of the reuse policy that waits for what comes of it. */
+struct decision {
+    bool open;
+    sim_time at;
+    struct reuse_plan plan;
+    uint32_t hbm_tokens, held_blocks, given_blocks;
+    uint64_t ahead_tokens;
+    double predicted_s, predicted_fetch_s, predicted_compute_s;
+    /* For the price of a fetch that was not done: by tier, as far as there are several. */
+    uint32_t mark_count, mark_blocks[2];
+    uint8_t mark_tier[2];
+    struct network_mark marks[2];
+    int64_t steps, decodes, decode_context; /* of the steps with its prompt in them, summed */
 };
 
 struct request {
@@ -43,6 +66,15 @@ struct request {
     uint32_t preemptions;
     uint64_t hit_tokens[TIERS_MAX], recomputed_tokens, computed_tokens;
     bool resumes; /* swapped in: goes on where it was */
+    enum overlap overlap;
+    bool landed;                     /* TAIL: and the tail is there */
+    bool gates;                      /* LAYERS: the run in progress waits for its load */
+    bool gave_up;                    /* its load: it is computed whatever tiers hold */
+    bool plain;                      /* no room was left to compute beside its load: it loads first */
+    uint8_t lowest_tier;             /* that it fetches from */
+    uint32_t tail_blocks[TIERS_MAX]; /* TAIL: of the tail, by tier */
+    uint64_t alarm;                  /* number of its wake; 0: none */
+    struct decision decision;
     /* Accounts. */
     sim_time first_token_ns, since;
     enum cause cause;

@@ -28,7 +28,7 @@ static void continue_prefills(struct instance *instance, struct composition *com
         instance_request(instance, id)->chunk = 0;
     for (uint32_t id = instance->prefilling.head; id != REQUEST_NONE && composing->budget > 0;) {
         struct request *request = instance_request(instance, id);
-        uint32_t chunk = admit_chunk(request, composing);
+        uint32_t chunk = admit_chunk(request, request_goal(instance, request), composing);
         bool gone = false;
         while (!gone && !admit_extend(instance, request, chunk, now)) {
             uint32_t who;

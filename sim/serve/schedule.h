@@ -33,12 +33,33 @@ bool preempt_waiting(struct instance *instance, bool spare_first, sim_time now);
 
 /* Admits waiting requests in order while budget, places and blocks last. */
 void admit_waiting(struct instance *instance, struct composition *composing, sim_time now);
-/* The next chunk of a prompt within the budget; 0: none. */
-uint32_t admit_chunk(const struct request *request, const struct composition *composing);
+/* The next chunk of a prompt towards `goal` (request_goal) within the budget; 0: none. */
+uint32_t admit_chunk(const struct request *request, uint32_t goal, const struct composition *composing);
 /* Blocks for `tokens` more of a request that holds kv. */
 uint64_t admit_blocks_missing(const struct instance *instance, const struct request *request, uint32_t tokens);
 /* Takes them; false: not to be had now. */
 bool admit_extend(struct instance *instance, struct request *request, uint32_t tokens, sim_time now);
+
+/* ---- reuse.c: what is fetched of a prefix, what is computed, and what came of it ---- */
+
+/* Asks the policy; the plan is cut to what there is and can be done. The decision is noted in the request. */
+struct reuse_plan reuse_decide(struct instance *instance, struct request *request, const struct kv_lookup *found,
+                               sim_time now);
+/* Of a request's load that has begun: which of its blocks were asked for, and by when to look again. */
+void reuse_begun(struct instance *instance, uint32_t id, const struct kv_lookup *found, const struct reuse_plan *plan,
+                 sim_time now);
+/* The run's steps with the request's prompt in them are over. */
+void reuse_note_steps(const struct run *run, struct request *request, int64_t steps);
+/* Its front is computed up to the tail: joins it, moves the tail on, or waits for it. false: it has left the batch. */
+bool reuse_meet(struct instance *instance, uint32_t id, sim_time now);
+/* The tail has landed and all before it is computed. */
+void reuse_join(struct instance *instance, struct request *request);
+/* Its load was cut: the last `blocks` of what it was to have will be computed. */
+void reuse_give(struct instance *instance, struct request *request, uint32_t blocks);
+/* The first token is there; or (abandoned) the request gave way before it. */
+void reuse_settle(struct instance *instance, struct request *request, bool abandoned, sim_time now);
+/* Of the time that the request has been in account LOAD, which tier answers for it. */
+void reuse_book_load(struct request *request, const int64_t tier_ns[TIERS_MAX], int64_t booked_ns);
 
 /* ---- launch.c: the composed step becomes a run ---- */
 
