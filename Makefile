@@ -177,6 +177,9 @@ docs-check:
 
 # --- Constants of models/ from kernel timings: the profile, and how well it fits.
 MEASURED ?= $(or $(TIERSIM_MEASURED),../shared/measured)
+cases: $(BUILD)/tiersim
+	$(BUILD)/tiersim cases -o results/cases.md
+
 fit: $(BUILD)/tiersim
 	$(BUILD)/tiersim fit '$(MEASURED)' -o configs/profiles/h100-sxm.yaml -r results/calibration/h100-thirdparty/accuracy.md
 
@@ -205,6 +208,7 @@ help:
 	@echo 'make fresh         both quickstart commands in a bare Debian 12 (root or sudo; debootstrap)'
 	@echo 'make format, tidy  clang-format in place; clang-tidy'
 	@echo 'make docs          docs/config.md and the JSON schema, from the option tables'
+	@echo 'make cases         results/cases.md: published results against what tiersim says of them'
 	@echo 'make fit           kernel constants from the timings in MEASURED=$(MEASURED)'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); uninstall takes it back'
 	@echo 'make features      what was found here, and what that turns off; clean: rm -rf $(BUILD)'
@@ -214,5 +218,5 @@ help:
 FORCE:
 .SECONDARY: $(programs:=.o)
 .DELETE_ON_ERROR:
-.PHONY: fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
+.PHONY: cases fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
 	features list-tests list-fuzzers print-prefix help FORCE

@@ -20,6 +20,7 @@ static const struct verb {
     {"list", "what there is: policies, models, hardware, nodes, prices, workloads ...", verb_list},
     {"fit", "fit kernel constants to timings: a profile and its accuracy", verb_fit},
     {"validate", "the models against measured rows: predicted over measured, op by op", verb_validate},
+    {"cases", "published results against what tiersim says of them", verb_cases},
     {"docs", "the reference of every configuration key, generated", verb_docs},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };

@@ -16,6 +16,15 @@ struct output_options {
 };
 enum { OUTPUT_NONE, OUTPUT_ALL };
 
+/* A published figure, and the question to the run's database that gives it (`tiersim cases`). */
+struct claim {
+    const char *claim;
+    double published, within; /* it holds within this factor */
+    const char *query;
+    struct place query_at;
+    const char *why; /* of a miss */
+};
+
 /* The scenario's keys as they are written. */
 struct scenario_options {
     const char *name, *title, *description;
@@ -44,6 +53,7 @@ struct scenario_options {
     struct slo_options slo;
     struct output_options output;
     const struct node *variants, *plan;
+    struct list claims; /* struct claim */
 };
 extern const struct option scenario_options_table[];
 

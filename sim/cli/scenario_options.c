@@ -20,6 +20,30 @@ static const struct option output_table[] = {{.name = "requests",
                                               .help = "rows of single transfers"},
                                              OPTION_END};
 
+#define C(member) offsetof(struct claim, member)
+static const struct option claim_table[] = {
+    {.name = "claim", .kind = OPTION_TEXT, .offset = C(claim), .help = "what was published, in words"},
+    {.name = "published",
+     .kind = OPTION_REAL,
+     .offset = C(published),
+     .max = 1e15,
+     .help = "the figure; ratios as such"},
+    {.name = "within",
+     .kind = OPTION_REAL,
+     .offset = C(within),
+     .fallback = "1.5",
+     .min = 1,
+     .max = 1000,
+     .help = "it holds within this factor; 1: exactly"},
+    {.name = "query",
+     .kind = OPTION_TEXT,
+     .offset = C(query),
+     .place_follows = true,
+     .help = "SQL that gives the figure from the run's database (docs/database.md): one row, one number"},
+    {.name = "why", .kind = OPTION_TEXT, .offset = C(why), .fallback = "", .help = "why it misses, where it does"},
+    OPTION_END};
+#undef C
+
 #define S(member) offsetof(struct scenario_options, member)
 const struct option scenario_options_table[] = {
     {.name = "name", .kind = OPTION_TEXT, .offset = S(name), .help = "short name of the what-if"},
@@ -160,4 +184,11 @@ const struct option scenario_options_table[] = {
      .fallback = "",
      .help = "list of {name: ..., keys that replace the scenario's}"},
     {.name = "plan", .kind = OPTION_NODE, .offset = S(plan), .fallback = "", .help = "axes of `tiersim plan`"},
+    {.name = "claims",
+     .kind = OPTION_LIST,
+     .offset = S(claims),
+     .fallback = "",
+     .table = claim_table,
+     .item_size = sizeof(struct claim),
+     .help = "published figures that `tiersim cases` holds the run against"},
     OPTION_END};

@@ -10,6 +10,7 @@ int verb_trace(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_fit(int argc, char **argv);
 int verb_validate(int argc, char **argv);
+int verb_cases(int argc, char **argv);
 int verb_docs(int argc, char **argv);
 
 #endif
