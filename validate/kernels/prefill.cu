@@ -233,6 +233,10 @@ static struct cudnn_tensor softmax(cudnn_graph &g, const struct cudnn_tensor &x)
     g.pointwise(CUDNN_POINTWISE_SUB, f, x, &top, nullptr, less);
     g.pointwise(CUDNN_POINTWISE_EXP, f, less, nullptr, nullptr, power);
     g.reduce(CUDNN_REDUCE_TENSOR_ADD, power, sum);
+    /* Nobody asks for max + log(sum), but its engines know the graph with it only. */
+    struct cudnn_tensor log = g.like(sum, f), stats = g.like(sum, f);
+    g.pointwise(CUDNN_POINTWISE_LOG, f, sum, nullptr, nullptr, log);
+    g.pointwise(CUDNN_POINTWISE_ADD, f, top, &log, nullptr, stats);
     g.pointwise(CUDNN_POINTWISE_DIV, f, power, &sum, nullptr, out);
     return out;
 }
