@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "validate/op_timings.h"
+
 static const char published_source[] =
     "aiconfigurator @095f58a5: vLLM 0.24 (torch linear, FlashAttention 3, all-reduce in "
     "a graph), NCCL 2.29";
@@ -27,8 +29,13 @@ static const char *machine_line(const char *directory, const char *key, const ch
 
 int timings_open(const char *directory, struct arena *arena, struct timing_source *out, struct error *err) {
     *out = (struct timing_source){.directory = directory, .format = TIMINGS_PUBLISHED, .source = published_source};
-    if (access(arena_printf(arena, "%s/rows.csv", directory), F_OK) != 0)
+    if (access(arena_printf(arena, "%s/rows.csv", directory), F_OK) != 0) {
+        if (op_timings_are_in(directory, arena)) {
+            out->format = TIMINGS_OWN;
+            out->source = op_timings_source(directory, arena);
+        }
         return 0;
+    }
     out->format = TIMINGS_CALIBRATE;
     out->source = arena_printf(arena, "tiersim-calibrate on %s, %.10s", machine_line(directory, "gpu", "a GPU", arena),
                                machine_line(directory, "date", "no date", arena));
@@ -39,6 +46,8 @@ int timings_read(const struct timing_source *source, enum timing_kind kind, stru
                  struct error *err) {
     if (source->format == TIMINGS_CALIBRATE)
         return timings_measured(&source->rows, kind, arena, out, err);
+    if (source->format == TIMINGS_OWN)
+        return op_timings_read(source->directory, kind, arena, out, err);
     return timings_published(source->directory, kind, arena, out, err);
 }
 
