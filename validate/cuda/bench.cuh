@@ -99,6 +99,8 @@ void group_memory(struct context *c);
 void group_launch(struct context *c);
 void group_decode(struct context *c);
 void group_versions(struct context *c);
+void group_prefill(struct context *c);
+void group_versus(struct context *c);
 void group_gemm(struct context *c);
 void group_copies(struct context *c);
 void group_overlap(struct context *c);

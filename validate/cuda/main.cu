@@ -18,6 +18,8 @@ const struct group groups[] = {
     {"launch", "launches from a stream and from a graph, 1 to 1000 kernels", 20, group_launch},
     {"versions", "the decode kernel's versions side by side", 60, group_versions},
     {"decode", "paged decode attention: batch, context, heads, group, page, dtype, layout, skew", 130, group_decode},
+    {"prefill", "prefill attention by cuDNN: length, prefix, batch, models' heads", 90, group_prefill},
+    {"versus", "our decode kernel and cuDNN's, turn by turn over the same pages", 40, group_versus},
     {"memory", "gathers by chunk size; working sets within L2", 30, group_memory},
     {"gemm", "cuBLAS products of the models' shapes", 60, group_gemm},
     {"copies", "tier copies: pinned, pageable, scattered by loop, batch and kernel, duplex", 110, group_copies},

@@ -7,7 +7,7 @@
 
 enum kv_dtype { KV_BF16, KV_E4M3 };
 enum kv_layout { KV_NHD, KV_HND }; /* [page][token][head][d] or [page][head][token][d] */
-enum decode_version { DECODE_V1, DECODE_V2, DECODE_V3 };
+enum decode_version { DECODE_V1, DECODE_V2, DECODE_V3, DECODE_LATEST = DECODE_V3 };
 
 struct decode_problem {
     int sequences, kv_heads, group, head_size, page_size; /* page_size: a power of two of at least 8 */

@@ -29,11 +29,13 @@ decode_bench::decode_bench(struct context *c, const struct decode_point &d, void
     p.table_width = (p.longest + d.page_size - 1) / d.page_size;
     size_t page_bytes = (size_t)d.page_size * (size_t)d.kv_heads * (size_t)d.head_size * (d.dtype == KV_BF16 ? 2 : 1);
     int64_t in_pool = (int64_t)(pool_bytes / page_bytes);
-    tables = (int)std::min<int64_t>(in_pool / pages, 16);
+    /* 256 MB of KV between two uses of a page, over four times L2; at least two tables */
+    int64_t wanted = (int64_t)(256e6 / (2.0 * (double)pages * (double)page_bytes)) + 2;
+    tables = (int)std::min<int64_t>(in_pool / pages, std::min<int64_t>(wanted, 256));
     if (tables < 2)
         fail("the pool of %zu bytes holds %lld pages, %lld are wanted", 2 * pool_bytes, (long long)in_pool,
              2 * (long long)pages);
-    std::vector<int> order((size_t)std::min<int64_t>(in_pool, 16 * pages));
+    std::vector<int> order((size_t)std::min<int64_t>(in_pool, tables * pages));
     for (size_t i = 0; i < order.size(); i++) /* spread over the pool, then shuffled */
         order[i] = (int)((double)i * (double)in_pool / (double)order.size());
     std::shuffle(order.begin(), order.end(), random);
@@ -107,23 +109,44 @@ std::string decode_params(const struct decode_point &d, const struct decode_benc
         d.dtype == KV_BF16 ? "bf16" : "e4m3", d.layout == KV_NHD ? "nhd" : "hnd", d.skew, b.p.splits);
 }
 
-struct pool {
-    device_buffer memory;
-    size_t half;
-    enum kv_dtype dtype;
-    bool filled;
-};
-static void pool_fill(struct context *c, struct pool *pool, enum kv_dtype dtype) {
+void pool_fill(struct context *c, struct pool *pool, enum kv_dtype dtype) {
     if (!pool->filled || pool->dtype != dtype)
         fill_random(pool->memory.data, 2 * pool->half, (uint64_t)(now_s() * 1e9),
                     dtype == KV_BF16 ? FILL_BF16 : FILL_E4M3, c->stream);
     pool->filled = true;
     pool->dtype = dtype;
 }
-static size_t pool_half(void) {
+size_t pool_half(void) {
     size_t unused, all;
     CUDA_OK(cudaMemGetInfo(&unused, &all));
     return std::min((size_t)8 << 30, unused / 4) & ~((size_t)0xffff);
+}
+
+replay::replay(struct context *c, int count, const std::function<void(int)> &call) : inner(count) {
+    cudaGraph_t captured;
+    call(0); /* what loads lazily may not do so while a stream is captured */
+    CUDA_OK(cudaStreamSynchronize(c->stream));
+    CUDA_OK(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeRelaxed));
+    try {
+        for (int i = 0; i < inner; i++)
+            call(i);
+    } catch (...) {
+        if (cudaStreamEndCapture(c->stream, &captured) == cudaSuccess && captured)
+            cudaGraphDestroy(captured);
+        cudaGetLastError();
+        throw;
+    }
+    CUDA_OK(cudaStreamEndCapture(c->stream, &captured));
+    cudaError_t status = cudaGraphInstantiate(&graph, captured, 0);
+    cudaGraphDestroy(captured);
+    CUDA_OK(status);
+}
+double replay::once(struct context *c) {
+    return time_device(c, 1, 1, [&](int) { CUDA_OK(cudaGraphLaunch(graph, c->stream)); }).median_s / inner;
+}
+struct timing replay::time(struct context *c, int reps) {
+    struct timing t = time_device(c, reps, 1, [&](int) { CUDA_OK(cudaGraphLaunch(graph, c->stream)); });
+    return {t.median_s / inner, t.p10_s / inner, t.p90_s / inner, t.min_s / inner, t.count, 0.0};
 }
 
 static void decode_row(struct context *c, struct pool *pool, const struct decode_point &d, enum decode_version version,
@@ -140,13 +163,13 @@ static void decode_row(struct context *c, struct pool *pool, const struct decode
         row.ceiling = c->ceilings->hbm_read_bytes_per_s;
         row.variant = version != DECODE_V3 ? name : b.p.splits > 1 ? "v3_split" : "v3_single";
         row.params = decode_params(d, b);
-        int inner = row.bytes > 1e9 ? 4 : 16;
+        int inner = row.bytes > 1e9 ? 4 : 16, calls = 0;
         row_write(c, row,
                   time_device(c,
                               version == DECODE_V1 ? 3
                               : c->quick           ? 9
                                                    : 30,
-                              inner, [&](int i) { b.launch(c, version, i); }));
+                              inner, [&](int) { b.launch(c, version, calls++); }));
     });
 }
 

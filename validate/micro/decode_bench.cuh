@@ -30,4 +30,26 @@ struct decode_bench {
 };
 std::string decode_params(const struct decode_point &point, const struct decode_bench &bench);
 
+/* K, then V, filled with random data when first asked for, and when the dtype changes. */
+struct pool {
+    device_buffer memory;
+    size_t half;
+    enum kv_dtype dtype;
+    bool filled;
+};
+size_t pool_half(void);
+void pool_fill(struct context *c, struct pool *pool, enum kv_dtype dtype);
+
+/* `inner` calls as one CUDA graph: libraries whose calls cost the host tens of microseconds are timed alike. */
+struct replay {
+    cudaGraphExec_t graph;
+    int inner;
+    replay(struct context *c, int count, const std::function<void(int)> &call);
+    ~replay() { cudaGraphExecDestroy(graph); }
+    replay(const replay &) = delete;
+    replay &operator=(const replay &) = delete;
+    double once(struct context *c); /* seconds of one call */
+    struct timing time(struct context *c, int reps);
+};
+
 #endif
