@@ -8,9 +8,10 @@ shift
 nvcc=${NVCC:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
 build=${BUILD:-build}/calibrate
 mkdir -p "$build" "$out"
+rm -f "$build"/*.o
 jobs=
 for f in validate/cuda/*.cu validate/kernels/*.cu validate/micro/*.cu; do
-    "$nvcc" -std=c++17 -O2 -I. -D_GNU_SOURCE -arch="${ARCH:-sm_90}" -c "$f" -o "$build/$(basename "$f" .cu).o" &
+    "$nvcc" -std=c++17 -O2 -I. -D_GNU_SOURCE -arch="${ARCH:-sm_90}" -c "$f" -o "$build/$(echo "${f%.cu}" | tr / _).o" &
     jobs="$jobs $!"
 done
 for j in $jobs; do wait "$j"; done

@@ -184,6 +184,7 @@ static struct inputs make_inputs(cudnn_graph &g, const struct prefill_shape &s, 
 static void build_unified(cudnn_graph &g, const struct prefill_shape &s, int64_t *uids) {
     if (s.most_new > 1)
         throw std::runtime_error("cuDNN's single operation has no causal mask");
+#if CUDNN_VERSION >= 91500
     struct inputs in = make_inputs(g, s, false, uids);
     const struct cudnn_tensor *table_k = s.page_size ? &in.table_k : nullptr,
                               *table_v = s.page_size ? &in.table_v : nullptr;
@@ -194,6 +195,10 @@ static void build_unified(cudnn_graph &g, const struct prefill_shape &s, int64_t
                  CUDNN_ATTR_OPERATION_SDPA_FWD_PAGE_TABLE_VDESC, CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_QDESC,
                  CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_KVDESC},
                 {&in.q, &in.k, &in.v, &in.o, &in.scale, table_k, table_v, &in.fresh, &in.keys});
+#else
+    (void)g, (void)uids;
+    throw std::runtime_error("its single operation takes no pages before cuDNN 9.15");
+#endif
 }
 
 /* A score counts where its row and its column are within the sequence; and, with more than one query, where
