@@ -254,6 +254,47 @@ static void a_staged_load_crosses_dram_twice_and_stays_there(void **state) {
     world_close(world);
 }
 
+/* A load from DRAM beside a staged one from the drive: the copy engine is not held for as long as the drive takes, so
+ * that both share the bus, 1 byte a ns: the drive's bytes take half of it. */
+static void a_staged_load_does_not_hold_the_copy_engine(void **state) {
+    (void)state;
+    static const char node[] =
+        "name: bus\ngpu: h100-sxm\ngpus: 8\nsockets: 2\nlinks:\n"
+        "  - {name: wire, scope: gpu, fifo: yes, read: {bandwidth: 1 GB/s, latency: 1 us}, source: test}\n"
+        "  - {name: bus, scope: gpu, read: {bandwidth: 1 GB/s}, source: test}\n"
+        "  - {name: dram, scope: socket, read: {bandwidth: 8 GB/s}, source: test}\n"
+        "  - {name: drive, scope: node, read: {bandwidth: 500 MB/s, latency: 5 us}, source: test}\n"
+        "paths:\n"
+        "  - {from: dram, to: hbm, via: [dram, bus, wire]}\n"
+        "  - {from: ssd, to: hbm, via: [drive, 'dram:write', 'dram:read', bus, wire], stages: [dram]}\n"
+        "  - {from: ssd, to: dram, via: [drive, 'dram:write']}\n";
+    struct world *world = world_open(node,
+                                     "tiers: [{name: hbm}, {name: dram, capacity: 8 kB, write: fill}, {name: ssd, "
+                                     "capacity: 1 MB, write: fill, write_from: hbm}]",
+                                     10, 1000);
+    world_start(world);
+    world_seed(world, 100, 4); /* the drive alone has it in the end */
+    world_seed(world, 200, 4);
+    world_seed(world, 300, 4);
+    empty_hbm(world);
+    sim_time start = engine_now(world->engine);
+    struct asker *slow = asker_open(100), *fast = asker_open(300);
+    assert_int_equal(asker_begin(world, slow, 4, 1), KV_LOADING);
+    world_run(world, start + 6 * US);
+    assert_int_equal(asker_begin(world, fast, 4, 2), KV_LOADING);
+    world_run(world, SIM_NEVER - 1);
+    assert_int_equal(world->loaded, 2);
+    assert_int_equal(world->loaded_tag[0], 1);
+    assert_int_equal(world->loaded_at[0] - start, 5 * US + 8 * US);
+    assert_int_equal(world->loaded_tag[1], 2);
+    assert_int_equal(world->loaded_at[1] - start, 7 * US + 6 * US + 1 * US); /* 3000 bytes at half, 1000 at full rate */
+    asker_end(world, slow);
+    asker_end(world, fast);
+    free(slow);
+    free(fast);
+    world_close(world);
+}
+
 static void a_tier_chooses_among_paths(void **state) {
     (void)state;
     struct world *world =
@@ -493,6 +534,7 @@ int main(void) {
         cmocka_unit_test(a_block_that_arrives_is_joined_not_loaded_again),
         cmocka_unit_test(blocks_behind_a_gap_are_used_when_the_gap_is_filled),
         cmocka_unit_test(a_staged_load_crosses_dram_twice_and_stays_there),
+        cmocka_unit_test(a_staged_load_does_not_hold_the_copy_engine),
         cmocka_unit_test(a_tier_chooses_among_paths),
         cmocka_unit_test(an_eviction_is_written_before_its_slot_is_free),
         cmocka_unit_test(evictions_below_hbm_go_through_a_buffer),

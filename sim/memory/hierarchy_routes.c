@@ -73,11 +73,34 @@ static uint32_t link_number(struct hierarchy *h, const struct node_link *link, u
     return *number - 1;
 }
 
+/* Whether the path has a shared link of a GPU besides its copy engine: the bus that both go over. */
+static bool has_bus(const struct topology_hop *hops, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (hops[i].link->scope == SCOPE_GPU && !hops[i].link->link.fifo)
+            return true;
+    return false;
+}
+
+/* A staged transfer is copied on block by block as its blocks land in the stage. Between them the copy engine serves
+ * others: it is not held, as one whole copy holds it, for as long as the slower stage takes. What the blocks share with
+ * those others is the bus. (Their descriptors' time goes uncounted: at the pace of drives it is hidden.) */
+static uint32_t without_engines(struct topology_hop *hops, uint32_t count) {
+    uint32_t kept = 0;
+    if (!has_bus(hops, count))
+        return count;
+    for (uint32_t i = 0; i < count; i++)
+        if (!hops[i].link->link.fifo)
+            hops[kept++] = hops[i];
+    return kept;
+}
+
 static void create_route(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, uint32_t *numbers) {
     struct topology_hop hops[TOPOLOGY_HOPS_MAX];
     const struct node_path *path;
     struct route *route = route_of(h, instance, from, to);
     route->count = topology_hops(h->setup.node, h->setup.tiers, from, to, hops, &path);
+    if (route->count > 0 && path->stages.count > 0)
+        route->count = without_engines(hops, route->count);
     for (uint32_t i = 0; i < route->count; i++)
         route->hops[i] = (struct network_hop){link_number(h, hops[i].link, instance, numbers), hops[i].direction};
     if (route->count == 0 || to != 0)
