@@ -41,12 +41,14 @@ struct reuse_view {
     double (*predict_fetch_s)(const void *world, uint32_t blocks);
     double (*predict_prefill_s)(const void *world, uint32_t from_tokens);
     const void *world;
-    uint32_t blocks;            /* the sum of the options' */
-    uint32_t block_tokens;      /* of one block */
-    uint32_t decoding;          /* sequences of the batch that decode */
-    uint32_t waiting;           /* requests that wait behind this one */
-    uint64_t ahead_tokens;      /* of prompts in the batch, not computed yet: they come first */
-    double ahead_s;             /* predicted seconds until they are */
+    uint32_t blocks;                     /* the sum of the options' */
+    uint32_t block_tokens;               /* of one block */
+    uint32_t decoding;                   /* sequences of the batch that decode */
+    uint32_t waiting;                    /* requests that wait behind this one */
+    uint64_t ahead_tokens;               /* of prompts in the batch, not computed yet: they come first */
+    double ahead_s;                      /* predicted seconds until they are */
+    double backlog_s;                    /* predicted seconds until all prompts in the batch and waiting are computed */
+    double arrivals_per_s, prompt_share; /* of the instance so far: requests, and share of time with prompts in steps */
     bool can_skip, can_overlap; /* false: such a plan is taken without its skip, layerwise and deadline (blocks of it
                                  are already arriving for another request; or it was preempted) */
     /* Predicted seconds from now to the prompt's first token under a plan. */

@@ -48,6 +48,7 @@ static inline void random_serving(FILE *out, uint64_t *r) {
                                          "cheapest",
                                          "{name: cheapest, others: 0}",
                                          "both-ends",
+                                         "{name: both-ends, others: 0}",
                                          "layerwise",
                                          "deadline",
                                          "{name: deadline, seconds: 20 us}"};

@@ -7,12 +7,19 @@
  * Needs    predictions.
  * Cost     a bisection: two predictions a halving.
  * Source   Cake (arXiv 2410.03065). */
-#include "policies/reuse.h"
+#include <stddef.h>
+
+#include "policies/reuse/cost.h"
+
+struct both_ends_options {
+    double others;
+};
+static const struct option both_ends_table[] = {REUSE_OTHERS_ROW(struct both_ends_options, others), OPTION_END};
 
 static void meet(const void *options, const struct reuse_view *view, struct reuse_plan *plan) {
-    (void)options;
+    const struct both_ends_options *own = options;
     struct reuse_plan all = {.fetch = view->blocks};
-    double best_s = view->predict_s(view->world, plan), s = view->predict_s(view->world, &all);
+    double best_s = reuse_cost_s(view, plan, own->others), s = reuse_cost_s(view, &all, own->others);
     if (s <= best_s) {
         best_s = s;
         *plan = all;
@@ -33,7 +40,7 @@ static void meet(const void *options, const struct reuse_view *view, struct reus
         struct reuse_plan split = {.skip = skip, .fetch = view->blocks - skip};
         if (skip == 0 || split.fetch == 0)
             continue;
-        s = view->predict_s(view->world, &split);
+        s = reuse_cost_s(view, &split, own->others);
         if (s < best_s) {
             best_s = s;
             *plan = split;
@@ -45,6 +52,8 @@ static const struct reuse_policy both_ends = {.policy = {.abi = POLICY_ABI,
                                                          .name = "both-ends",
                                                          .rule = "compute from the front, load from the back, meet",
                                                          .source = "Cake (arXiv 2410.03065)",
-                                                         .needs = NEED_COST | NEED_LENGTH | NEED_QUEUE},
+                                                         .needs = NEED_COST | NEED_LENGTH | NEED_QUEUE,
+                                                         .options = both_ends_table,
+                                                         .options_size = sizeof(struct both_ends_options)},
                                               .plan = meet};
 POLICY_REGISTER(reuse, both_ends)

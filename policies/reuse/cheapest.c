@@ -7,39 +7,20 @@
  * section on cache-aware scheduling) and CacheGen describe; here with queues on both sides. */
 #include <stddef.h>
 
-#include "policies/reuse.h"
+#include "policies/reuse/cost.h"
 
 struct cheapest_options {
     double others;
 };
-static const struct option cheapest_table[] = {
-    {.name = "others",
-     .kind = OPTION_REAL,
-     .offset = offsetof(struct cheapest_options, others),
-     .unit = UNIT_RATIO,
-     .fallback = "1",
-     .min = 0,
-     .max = 10,
-     .help = "weight of what computing costs those who wait behind: each waits as long as the GPUs are kept; 0: the "
-             "request's own time alone"},
-    OPTION_END};
-
-static double cost_s(const struct cheapest_options *own, const struct reuse_view *view, const struct reuse_plan *plan) {
-    double seconds = view->predict_s(view->world, plan);
-    if (own->others > 0 && view->waiting > 0)
-        seconds += own->others * view->waiting *
-                   view->predict_compute_s(view->world, view->hbm_tokens + plan->fetch * view->block_tokens,
-                                           view->prompt_tokens);
-    return seconds;
-}
+static const struct option cheapest_table[] = {REUSE_OTHERS_ROW(struct cheapest_options, others), OPTION_END};
 
 static void take_cheapest(const void *options, const struct reuse_view *view, struct reuse_plan *plan) {
     const struct cheapest_options *own = options;
-    double least_s = cost_s(own, view, plan);
+    double least_s = reuse_cost_s(view, plan, own->others);
     struct reuse_plan tried = {0};
     for (uint32_t i = 0; i < view->option_count; i++) {
         tried.fetch += view->options[i].blocks;
-        double s = cost_s(own, view, &tried);
+        double s = reuse_cost_s(view, &tried, own->others);
         if (s <= least_s) {
             least_s = s;
             *plan = tried;

@@ -56,6 +56,7 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     uint64_t tokens = (uint64_t)spec->prompt_tokens + spec->output_tokens;
     MUST(instance->coming > 0);
     instance->coming--;
+    instance->arrived++;
     instance->coming_tokens -= (int64_t)tokens;
     int64_t limit = fleet->setup->serve->max_context_tokens ? fleet->setup->serve->max_context_tokens
                                                             : fleet->setup->arch->max_context;
@@ -224,8 +225,11 @@ static void prefill_done(struct instance *instance, uint32_t id, sim_time now) {
     list_remove(&instance->fleet->requests, &instance->prefilling, id);
     request->generated++;
     instance->outstanding_tokens--;
-    if (request->generated == 1)
+    if (request->generated == 1) {
         request->first_token_ns = now;
+        instance->prompt_tokens += request->spec.prompt_tokens;
+        instance->computed_tokens += request->computed_tokens;
+    }
     reuse_settle(instance, request, false, now);
     if (request->generated == request->spec.output_tokens)
         instance_end_request(instance, id, now);
@@ -260,6 +264,7 @@ static void run_book(struct instance *instance, int64_t steps, sim_time now) {
     struct run *run = &instance->run;
     run->active = false;
     instance->totals.busy_ns += now - run->start_ns;
+    instance->prompt_ns += run->prefill_tokens > 0 ? now - run->start_ns : 0;
     instance->totals.steps += (uint64_t)steps;
     instance->totals.runs++;
     /* Work is linear along a run, so its middle step stands for all. */

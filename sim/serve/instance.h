@@ -72,7 +72,10 @@ struct instance {
     sim_time stall_since;
     int64_t stall_clock;
     int64_t outstanding_tokens;
-    uint32_t coming; /* requests that were sent here, and the host still works on */
+    uint64_t arrived;
+    int64_t prompt_ns;                       /* in steps with prompts in them */
+    uint64_t prompt_tokens, computed_tokens; /* of prompts whose first token is there: all, and those computed */
+    uint32_t coming;                         /* requests that were sent here, and the host still works on */
     int64_t coming_tokens;
     struct instance_record totals;
 };

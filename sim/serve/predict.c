@@ -99,6 +99,36 @@ double predict_join_s(const struct reuse_world *w, const struct reuse_plan *plan
     return s > 0 ? s : 0;
 }
 
+/* When those who are in the batch and those who wait behind the request are computed, one after the other, but no
+ * later than the first of them to end after `until_s`. What tiers hold for them is not looked up: as much is computed
+ * of each as the instance has computed of its prompts so far. */
+static double served_s(const struct reuse_world *w, double until_s) {
+    struct instance *instance = w->instance;
+    double at_s = w->ahead_s;
+    if (at_s >= until_s || instance->waiting.count < 2)
+        return at_s;
+    double per_token_s = compute_s(w, 0, w->request->target) / w->request->target;
+    if (instance->prompt_tokens > 0)
+        per_token_s *= (double)instance->computed_tokens / (double)instance->prompt_tokens;
+    for (uint32_t id = instance->waiting.head; id != REQUEST_NONE && at_s < until_s;
+         id = instance_request(instance, id)->next) {
+        const struct request *request = instance_request(instance, id);
+        if (request != w->request)
+            at_s += per_token_s * (request->target - request->computed);
+    }
+    return at_s;
+}
+
+double predict_backlog_s(const struct reuse_world *w) {
+    return served_s(w, 1e18);
+}
+
+/* When a request that comes back after `load_s` gets its place: who is being computed then is finished first. */
+static double turn_s(const struct reuse_world *w, double load_s) {
+    double at_s = served_s(w, load_s);
+    return at_s > load_s ? at_s : load_s;
+}
+
 double predict_plan_s(const struct reuse_world *w, const struct reuse_plan *plan) {
     uint64_t bt = w->instance->fleet->block_tokens, target = w->request->target, from = w->hbm_tokens;
     double load_s = predict_load_s(w, plan->skip, plan->fetch), ahead_s = w->ahead_s;
@@ -120,5 +150,5 @@ double predict_plan_s(const struct reuse_world *w, const struct reuse_plan *plan
         tail = from + (uint64_t)((double)plan->fetch * plan->deadline_s / load_s) * bt;
         load_s = plan->deadline_s;
     }
-    return (load_s > ahead_s ? load_s : ahead_s) + compute_s(w, tail, target);
+    return turn_s(w, load_s) + compute_s(w, tail, target);
 }

@@ -26,6 +26,8 @@ struct reuse_world {
 };
 /* Seconds to load `fetch` blocks that follow `skip` of those that lower tiers hold. */
 double predict_load_s(const struct reuse_world *world, uint32_t skip, uint32_t fetch);
+/* Seconds until all prompts that are in the batch or wait behind the request are computed. */
+double predict_backlog_s(const struct reuse_world *world);
 /* Seconds from now to the first token under `plan`. */
 double predict_plan_s(const struct reuse_world *world, const struct reuse_plan *plan);
 /* Of a layer-wise plan, seconds from now at which the prompt's first step is to begin. */

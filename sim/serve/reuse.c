@@ -52,7 +52,7 @@ static uint32_t fill_options(const struct instance *instance, const struct kv_lo
     return count;
 }
 
-static void ask(struct instance *instance, const struct reuse_world *world, struct reuse_plan *plan) {
+static void ask(struct instance *instance, const struct reuse_world *world, struct reuse_plan *plan, sim_time now) {
     const struct cluster_setup *setup = instance->fleet->setup;
     struct reuse_option options[REUSE_OPTIONS_MAX];
     bool first_time = world->request->preemptions == 0 && !world->request->plain;
@@ -69,6 +69,9 @@ static void ask(struct instance *instance, const struct reuse_world *world, stru
                               .waiting = instance->waiting.count > 0 ? instance->waiting.count - 1 : 0,
                               .ahead_tokens = world->request->decision.ahead_tokens,
                               .ahead_s = world->ahead_s,
+                              .backlog_s = setup->reuse->plan ? predict_backlog_s(world) : 0,
+                              .arrivals_per_s = now > 0 ? (double)instance->arrived / ((double)now * 1e-9) : 0,
+                              .prompt_share = now > 0 ? (double)instance->prompt_ns / (double)now : 0,
                               .can_skip = first_time && world->found->arriving_blocks == 0,
                               .can_overlap = first_time,
                               .predict_s = view_plan_s,
@@ -113,7 +116,7 @@ struct reuse_plan reuse_decide(struct instance *instance, struct request *reques
                                   .held_blocks = found->lower_blocks,
                                   .ahead_tokens = predict_ahead_tokens(instance)};
     world.ahead_s = predict_compute_s(instance, &world.load, 0, (int64_t)decision->ahead_tokens);
-    ask(instance, &world, &plan);
+    ask(instance, &world, &plan, now);
     if (request->generated > 0) /* no first token is to come */
         return plan;
     struct reuse_plan all = {.fetch = found->lower_blocks}, none = {0};
