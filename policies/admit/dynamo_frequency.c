@@ -1,9 +1,11 @@
 /* Dynamo's disk filter: a block is written if it was asked for often lately; what is not asked for is forgotten.
  *
- * Rule     an id has a frequency: 1 when it is first asked for, doubled each time after that, one less each `decay`,
- * and forgotten at 0. Admits from `frequency` on. Needs    look-ups, time. Cost     O(1) an id; each decay looks at all
- * ids remembered; 32 bytes an id. Source   Dynamo KVBM (offload filter from host memory to disk: frequency 2). Differs
- * the interval of the decay is not documented there: 600 s here. */
+ * Rule     an id has a frequency: 1 when it is first asked for, doubled each time after that, one less each
+ *          `decay`, and forgotten at 0. Admits from `frequency` on.
+ * Needs    look-ups, time.
+ * Cost     O(1) an id; each decay looks at all ids remembered; 32 bytes an id.
+ * Source   Dynamo KVBM (offload filter from host memory to disk: frequency 2).
+ * Differs  the interval of the decay is not documented there: 600 s here. */
 #include <stddef.h>
 #include <stdlib.h>
 

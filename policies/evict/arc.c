@@ -1,11 +1,13 @@
 /* ARC: recency and frequency share the cache, and misses on what was evicted lately move the border.
  *
- * Rule     T1 holds what was asked for once since it came, T2 what was asked for again, both LRU; B1 and B2 remember
- * the ids they evicted. A miss that B1 remembers raises the target of T1 by max(1, |B2|/|B1|), one that B2 remembers
- * lowers it by max(1, |B1|/|B2|). The victim is T1's oldest while T1 is above its target, else T2's. T1 and B1 together
- * remember at most the capacity, all four at most twice that. Needs    nothing. Lift: orphan. Cost     O(1) a hook; 9
- * bytes a slot, 45 a remembered id. Source   N. Megiddo, D. Modha, ARC: a self-tuning, low overhead replacement cache,
- * FAST'03. Differs  where a tier counts bytes, the capacity is the number of blocks it holds at the time. */
+ * Rule     T1 holds what was asked for once since it came, T2 what was asked for again, both LRU; B1 and B2
+ *          remember the ids they evicted. A miss that B1 remembers raises the target of T1 by max(1, |B2|/|B1|),
+ *          one that B2 remembers lowers it by max(1, |B1|/|B2|). The victim is T1's oldest while T1 is above its
+ *          target, else T2's. T1 and B1 together remember at most the capacity, all four at most twice that.
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook; 9 bytes a slot, 45 a remembered id.
+ * Source   N. Megiddo, D. Modha, ARC: a self-tuning, low overhead replacement cache, FAST'03.
+ * Differs  where a tier counts bytes, the capacity is the number of blocks it holds at the time. */
 #include <stdlib.h>
 
 #include "policies/evict/ghosts.h"

@@ -1,8 +1,10 @@
 /* Dynamo's MultiLRU: four LRU queues by how often a block was seen; the coldest queue evicts first.
  *
- * Rule     a sketch counts arrivals and uses; a block joins the tail of the queue of its count when it comes, is used,
- * or is let go: below 2, below 6, below 15, and from there on. The victim is the head of the coldest queue. Needs
- * nothing. Lift: orphan. Cost     O(1) a hook and four counters; 9 bytes a slot, 8 of sketch for a block of capacity.
+ * Rule     a sketch counts arrivals and uses; a block joins the tail of the queue of its count when it comes, is
+ *          used, or is let go: below 2, below 6, below 15, and from there on. The victim is the head of the coldest
+ *          queue.
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook and four counters; 9 bytes a slot, 8 of sketch for a block of capacity.
  * Source   Dynamo lib/kvbm-logical (MultiLRU with a TinyLFU tracker, thresholds 2, 6, 15).
  * Differs  the sketch is halved after 10 x capacity counts (TinyLFU's sample); blocks do not sink between uses. */
 #include <stdlib.h>

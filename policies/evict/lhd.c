@@ -1,13 +1,15 @@
 /* LHD: the block with the least hit density goes first, of a sample: expected hits per unit of time and size.
  *
- * Rule     ages are counted in accesses since the last use, in steps of a power of two. For each class of blocks and
- * each age, hits and evictions are counted; from them follow, at every age, the chance of a hit and the expected time
- * until hit or eviction, whose ratio, over size, is the density. A block's class is the logarithm of its last two ages
- * at a hit. The victim has the least density of 32 drawn. Needs    random, length. Lift: orphan. Cost     O(1) a hook
- * but victim, which looks at 32 blocks; every 32,768 accesses 16 x 1024 densities anew; 32 bytes a slot. Source
- * Beckmann, Chen, Cidon, LHD: improving cache hit rate by maximizing hit density, NSDI'18. Differs  densities are
- * learnt every 32,768 accesses instead of every 2^20, since traces of blocks are short; no list of recently admitted
- * blocks; no division by application. */
+ * Rule     ages are counted in accesses since the last use, in steps of a power of two. For each class of blocks
+ *          and each age, hits and evictions are counted; from them follow, at every age, the chance of a hit and
+ *          the expected time until hit or eviction, whose ratio, over size, is the density. A block's class is the
+ *          logarithm of its last two ages at a hit. The victim has the least density of 32 drawn.
+ * Needs    random, length. Lift: orphan.
+ * Cost     O(1) a hook but victim, which looks at 32 blocks; every 32,768 accesses 16 x 1024 densities anew; 32
+ *          bytes a slot.
+ * Source   Beckmann, Chen, Cidon, LHD: improving cache hit rate by maximizing hit density, NSDI'18.
+ * Differs  densities are learnt every 32,768 accesses instead of every 2^20, since traces of blocks are short; no
+ *          list of recently admitted blocks; no division by application. */
 #include <stdlib.h>
 #include <string.h>
 

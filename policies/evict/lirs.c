@@ -1,13 +1,16 @@
 /* LIRS: blocks are kept by the time between their last two uses, not by the last one.
  *
  * Rule     LIR blocks (99 % of the capacity) have short intervals; the others are HIR and wait in a small queue Q,
- * whose oldest is the victim. A stack S holds blocks in order of last use: all LIR, and HIR blocks, resident or only
- *          remembered, whose last use is later than that of the LIR block at its bottom. A use of a HIR block that is
- * in S makes it LIR, and the LIR block at the bottom goes to Q; S is then pruned down to its lowest LIR block. Needs
- * nothing. Lift: orphan. Cost     O(1) a hook, amortised; 26 bytes a slot, 41 a remembered id. Source   S. Jiang, X.
- * Zhang, LIRS, SIGMETRICS'02. HIR share 1 %. Differs  S holds at most twice the capacity (libCacheSim's bound; of what
- * is only remembered, what was evicted first is forgotten first). When all of Q is held, the victim is the lowest LIR
- * block that is not. Where a tier counts bytes, shares are of the blocks it holds at the time. */
+ *          whose oldest is the victim. A stack S holds blocks in order of last use: all LIR, and HIR blocks,
+ *          resident or only remembered, whose last use is later than that of the LIR block at its bottom. A use of
+ *          a HIR block that is in S makes it LIR, and the LIR block at the bottom goes to Q; S is then pruned down
+ *          to its lowest LIR block.
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook, amortised; 26 bytes a slot, 41 a remembered id.
+ * Source   S. Jiang, X. Zhang, LIRS, SIGMETRICS'02. HIR share 1 %.
+ * Differs  S holds at most twice the capacity (libCacheSim's bound; of what is only remembered, what was evicted
+ *          first is forgotten first). When all of Q is held, the victim is the lowest LIR block that is not. Where
+ *          a tier counts bytes, shares are of the blocks it holds at the time. */
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -1,12 +1,15 @@
 /* S3-FIFO: a small queue filters out what is asked for once; a main queue gives second chances.
  *
- * Rule     a block that comes enters the small queue, or the main one if the ghost list remembers it. The small queue's
- *          oldest moves to the main queue if it was asked for at least twice there, else it is the victim and is
- *          remembered. The main queue's oldest goes to its tail, with one use less (of at most 3), while it has any.
- * The main queue is asked for the victim while it holds more than its share, or the small one is empty. Needs nothing.
- * Lift: orphan. Cost     O(1) a hook, amortised; 10 bytes a slot, 45 a remembered id. Source   Yang et al., FIFO queues
- * are all you need for cache eviction, SOSP'23: small 10 %, ghosts as many as the main queue, threshold 2. Differs
- * where a tier counts bytes, shares are of the blocks it holds at the time. */
+ * Rule     a block that comes enters the small queue, or the main one if the ghost list remembers it. The small
+ *          queue's oldest moves to the main queue if it was asked for at least twice there, else it is the victim
+ *          and is remembered. The main queue's oldest goes to its tail, with one use less (of at most 3), while it
+ *          has any. The main queue is asked for the victim while it holds more than its share, or the small one is
+ *          empty.
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook, amortised; 10 bytes a slot, 45 a remembered id.
+ * Source   Yang et al., FIFO queues are all you need for cache eviction, SOSP'23: small 10 %, ghosts as many as the
+ *          main queue, threshold 2.
+ * Differs  where a tier counts bytes, shares are of the blocks it holds at the time. */
 #include <stddef.h>
 #include <stdlib.h>
 

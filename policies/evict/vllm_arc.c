@@ -1,12 +1,15 @@
 /* vLLM's ARC: adaptive replacement for batches of blocks that are offloaded to host memory.
  *
- * Rule     T1 holds what was stored and not asked for since, T2 what was, both LRU; B1 and B2 remember at most as many
- * ids as the tier holds, each. A look-up of an id in B1 raises the target of T1 by max(1, |B2| / |B1|) in whole
- *          numbers, one in B2 lowers it by max(1, |B1| / |B2|). The victim is T1's oldest while |T1| >= target, else
- * (or when all of T1 is held) T2's. A block that comes always enters T1, and is forgotten by B1 and B2. Needs nothing.
- * Lift: orphan. Cost     O(1) a hook; 9 bytes a slot, 45 a remembered id. Source   vLLM v1 kv_offload/arc_manager.py.
- * The engine touches a batch in reverse and protects it; so does the tier's caller (tier_hold_all; all or nothing is
- * tier_take). Differs  from arc: whole numbers, no case for the cache's own size, a ghost's return enters T1. */
+ * Rule     T1 holds what was stored and not asked for since, T2 what was, both LRU; B1 and B2 remember at most as
+ *          many ids as the tier holds, each. A look-up of an id in B1 raises the target of T1 by max(1, |B2| /
+ *          |B1|) in whole numbers, one in B2 lowers it by max(1, |B1| / |B2|). The victim is T1's oldest while |T1|
+ *          >= target, else (or when all of T1 is held) T2's. A block that comes always enters T1, and is forgotten
+ *          by B1 and B2.
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook; 9 bytes a slot, 45 a remembered id.
+ * Source   vLLM v1 kv_offload/arc_manager.py. The engine touches a batch in reverse and protects it; so does the
+ *          tier's caller (tier_hold_all; all or nothing is tier_take).
+ * Differs  from arc: whole numbers, no case for the cache's own size, a ghost's return enters T1. */
 #include <stdlib.h>
 
 #include "policies/evict/ghosts.h"

@@ -1,17 +1,20 @@
-/* W-TinyLFU: what leaves a small window enters the main part only if it was seen more often than what it would replace.
+/* W-TinyLFU: what leaves a small window enters the main part only if it was seen more often than what it would
+ * replace.
  *
  * Rule     a block that comes enters the window, an LRU. When room is needed, the window's oldest moves to the main
- * part while that has room; else the main part's own victim and the window's oldest are compared by a count-min sketch,
- * and the one seen less often goes (a tie: the window's). The main part is a segmented LRU, 20 % for what came, 80 %
- * for what was asked for there. Needs    nothing. Lift: orphan. Cost     O(1) a hook and four counters; 9 bytes a slot,
- * and 8 to 16 bytes of sketch for a block of capacity. Source   Einziger, Friedman, Manes, TinyLFU: a highly efficient
- * cache admission policy, TOS'17. Window 1 %. Differs  the paper leaves the sketch open. With sketch: bloom (the
- * default) it is that of libCacheSim, whose miss counts this was held against: ten plain rows, 14.4 counters for a
- * block of the main part; counted are arrivals, uses in the main part, and the window's oldest at each comparison;
- * halved after 32 x main uses in the main part. With sketch: paper, four conservative rows count every use and are
- * halved after 10 x capacity of them. Misses on the conversation trace at 4000 and 64000 blocks: bloom 260310 and
- * 215068, paper 255643 and 216140, libCacheSim 260876 and 215581. Where a tier counts bytes, shares are of the blocks
- * it holds at the time. */
+ *          part while that has room; else the main part's own victim and the window's oldest are compared by a
+ *          count-min sketch, and the one seen less often goes (a tie: the window's). The main part is a segmented
+ *          LRU, 20 % for what came, 80 % for what was asked for there.
+ * Needs    nothing. Lift: orphan.
+ * Cost     O(1) a hook and four counters; 9 bytes a slot, and 8 to 16 bytes of sketch for a block of capacity.
+ * Source   Einziger, Friedman, Manes, TinyLFU: a highly efficient cache admission policy, TOS'17. Window 1 %.
+ * Differs  the paper leaves the sketch open. With sketch: bloom (the default) it is that of libCacheSim, whose miss
+ *          counts this was held against: ten plain rows, 14.4 counters for a block of the main part; counted are
+ *          arrivals, uses in the main part, and the window's oldest at each comparison; halved after 32 x main uses
+ *          in the main part. With sketch: paper, four conservative rows count every use and are halved after 10 x
+ *          capacity of them. Misses on the conversation trace at 4000 and 64000 blocks: bloom 260310 and 215068,
+ *          paper 255643 and 216140, libCacheSim 260876 and 215581. Where a tier counts bytes, shares are of the
+ *          blocks it holds at the time. */
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -19,7 +19,8 @@ enum {
     KEY_FORMAT,
     KEY_SKIP,
     KEY_SEED,
-    KEY_DEDUPE
+    KEY_DEDUPE,
+    KEY_QUEUE
 };
 static const struct argp_option choices[] = {
     {"policy", 'p', "NAME,...", 0,
@@ -36,6 +37,8 @@ static const struct argp_option choices[] = {
     {"skip", KEY_SKIP, "N", 0, "the first N requests warm the cache and count for nothing", 0},
     {"format", KEY_FORMAT, "NAME", 0,
      "of the trace: mooncake, bailian, agentic, oracle (oracleGeneral) or lines (id[,size]); found out by default", 0},
+    {"queue", KEY_QUEUE, "N", 0,
+     "the next N requests wait and say what they will ask for (policies that look at a queue)", 0},
     {"dedupe", KEY_DEDUPE, NULL, 0, "drop sessions that repeat an earlier one", 0},
     {"plugin", KEY_PLUGIN, "FILE", 0, "load policies built outside first", 0},
     {"seed", KEY_SEED, "N", 0, "of policies that draw (default 1)", 0},
@@ -86,6 +89,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case KEY_SEED:
         a->seed = whole("seed", text, state);
+        return 0;
+    case KEY_QUEUE:
+        a->queue = whole("queue", text, state);
+        if (a->queue > 1000000)
+            argp_error(state, "--queue %s is more than 1000000", text);
         return 0;
     case KEY_DEDUPE:
         a->dedupe = true;
@@ -173,6 +181,12 @@ static void add_jobs(struct cache_work *work, const struct policy *policy, const
             (struct cache_job){.policy = (const struct evict_policy *)policy, .options = options, .size = sizes[i]};
 }
 
+/* What a replay shows beyond what a tier always can: the trace says it all. */
+static unsigned given(const struct cache_work *work) {
+    struct replay_setup setup = {.queue = (uint32_t)work->arguments->queue, .costs = &work->costs};
+    return NEED_FUTURE | replay_gives(&setup);
+}
+
 static int plan_jobs(struct cache_work *work, struct arena *arena, struct error *err) {
     const struct cache_arguments *a = work->arguments;
     struct list names = split(a->policies, arena), texts = split(a->sizes, arena);
@@ -190,14 +204,14 @@ static int plan_jobs(struct cache_work *work, struct arena *arena, struct error 
         const char *name = ((char **)names.items)[i];
         if (strcmp(name, "all") != 0) {
             if (read_policy(POLICY_EVICT, name, arena, &policy, &options, err) != 0 ||
-                tier_can_run((const struct evict_policy *)policy, NEED_FUTURE, a->prefix, err) != 0)
+                tier_can_run((const struct evict_policy *)policy, given(work), a->prefix, err) != 0)
                 return -1;
             add_jobs(work, policy, options, sizes, texts.count);
             continue;
         }
         for (size_t p = 0; p < all; p++) {
             struct error cannot;
-            if (tier_can_run((const struct evict_policy *)policy_at(POLICY_EVICT, p), NEED_FUTURE, a->prefix,
+            if (tier_can_run((const struct evict_policy *)policy_at(POLICY_EVICT, p), given(work), a->prefix,
                              &cannot) != 0)
                 continue;
             if (read_policy(POLICY_EVICT, policy_at(POLICY_EVICT, p)->name, arena, &policy, &options, err) != 0)
@@ -234,6 +248,8 @@ static void replay(struct cache_work *work) {
                                      .prefix = a->prefix,
                                      .full_blocks = a->full_blocks,
                                      .skip = (uint32_t)a->skip,
+                                     .costs = &work->costs,
+                                     .queue = (uint32_t)a->queue,
                                      .seed = a->seed};
         double start = now_s();
         replay_run(&setup, &job->result);
@@ -251,6 +267,7 @@ static int cache(const struct cache_arguments *a, struct arena *arena, struct er
     work.admit = (const struct admit_policy *)admit;
     if (cache_read_trace(a, arena, &work.trace, err) != 0)
         return -1;
+    work.costs = cache_costs(work.trace->block_tokens);
     int failed = plan_jobs(&work, arena, err);
     if (!failed && a->skip >= work.trace->request_count)
         failed = error_set(err, "--skip %llu leaves nothing: the trace has %u requests\n  hint: skip fewer",

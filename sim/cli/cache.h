@@ -7,7 +7,7 @@
 
 struct cache_arguments {
     const char *trace, *policies, *sizes, *admit, *plugin, *format;
-    uint64_t seed, skip;
+    uint64_t seed, skip, queue;
     bool prefix, full_blocks, dedupe, json;
 };
 
@@ -27,6 +27,7 @@ struct cache_work {
     const struct admit_policy *admit;
     const void *admit_options;
     int64_t *next_use;
+    struct evict_costs costs;
     struct cache_job *jobs;
     size_t job_count;
 };
@@ -40,6 +41,9 @@ int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struc
 bool cache_is_target(const char *path);
 int cache_convert(const char *source, const char *format, bool dedupe, const char *path, struct arena *arena,
                   struct error *err);
+
+/* For policies that weigh what a loss costs: computing, of a model that stands for any. */
+struct evict_costs cache_costs(uint32_t block_tokens);
 
 void cache_print_json(const struct cache_work *work);
 void cache_print_table(const struct cache_work *work, struct arena *arena);

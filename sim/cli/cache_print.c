@@ -6,6 +6,11 @@
 #include "sim/cli/cache.h"
 #include "sim/output/json.h"
 
+/* In a replay the queue and the agents' order are the trace's future too. */
+static bool sees_future(const struct cache_job *job) {
+    return (job->policy->policy.needs & (NEEDS_CLAIRVOYANT | NEED_QUEUE | NEED_AGENT_GRAPH)) != 0;
+}
+
 static double share(uint64_t part, uint64_t whole_count) {
     return whole_count ? (double)part / (double)whole_count : 0;
 }
@@ -22,7 +27,7 @@ static void print_json_result(struct json *json, const struct cache_work *work, 
     json_number(json, "miss_ratio", share(r->misses, r->accesses));
     json_integer(json, "inserted", (int64_t)r->inserted);
     json_integer(json, "evicted", (int64_t)r->evicted);
-    json_boolean(json, "clairvoyant", job->policy->policy.needs & NEEDS_CLAIRVOYANT);
+    json_boolean(json, "clairvoyant", sees_future(job));
     if (work->arguments->prefix) {
         json_string(json, "lift", lifts & LIFT_LEAF ? "leaf" : lifts & LIFT_ORPHAN ? "orphan" : "cascade");
         json_integer(json, "prompt_tokens", (int64_t)r->tokens);
@@ -65,7 +70,7 @@ static void fill_line(struct libscols_line *line, const struct cache_work *work,
         unit_format(size, sizeof size, (double)job->size.bytes, UNIT_BYTES, 4);
     else
         snprintf(size, sizeof size, "%llu", (unsigned long long)job->size.blocks);
-    const char *mark = job->policy->policy.needs & NEEDS_CLAIRVOYANT ? " *" : "";
+    const char *mark = sees_future(job) ? " *" : "";
     size_t column = 0;
     scols_line_set_data(line, column++, arena_printf(arena, "%s%s", job->policy->policy.name, mark));
     scols_line_set_data(line, column++, size);
@@ -96,7 +101,7 @@ void cache_print_table(const struct cache_work *work, struct arena *arena) {
         struct libscols_line *line = scols_table_new_line(table, NULL);
         MUST(line != NULL);
         fill_line(line, work, &work->jobs[i], arena);
-        clairvoyant |= (work->jobs[i].policy->policy.needs & NEEDS_CLAIRVOYANT) != 0;
+        clairvoyant |= sees_future(&work->jobs[i]);
     }
     scols_print_table(table);
     scols_unref_table(table);

@@ -1,5 +1,7 @@
 #include "sim/memory/replay.h"
 
+#include "sim/memory/replay_notes.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -108,6 +110,7 @@ struct replay {
     uint32_t *slot_bytes; /* by slot; where the tier counts bytes */
     uint64_t used_bytes;
     int64_t now;
+    struct replay_notes notes;
     bool counts;      /* past what is skipped */
     uint64_t *ids;    /* prefix: of the request's blocks, as a tier takes them */
     uint32_t *slots;  /* their slots */
@@ -162,6 +165,17 @@ static bool room_for(struct replay *replay, uint64_t bytes) {
     return tier_take(replay->tier, 1, replay->now);
 }
 
+/* A block that is there is asked for: by another session, where the policy looks at those. */
+static void ask_again(struct replay *replay, const struct replay_request *request, uint32_t slot, int64_t next_use) {
+    if (!(replay->setup->policy->policy.needs & NEED_SESSION)) {
+        tier_touch(replay->tier, slot, next_use, replay->now);
+        return;
+    }
+    struct block_use use = {.owner = request->session, .priority = PRIORITY_DEFAULT};
+    tier_use_all(replay->tier, &slot, 1, &use, &next_use, replay->now);
+    tier_release(replay->tier, slot, replay->now);
+}
+
 /* One access to the block number `at` of the trace, by itself. */
 static void access_flat(struct replay *replay, const struct replay_request *request, uint64_t at) {
     const struct replay_trace *trace = replay->setup->trace;
@@ -175,7 +189,7 @@ static void access_flat(struct replay *replay, const struct replay_request *requ
     if (slot != SLOT_NONE) {
         replay->result.hits += replay->counts;
         replay->result.hit_bytes += replay->counts ? bytes : 0;
-        tier_touch(replay->tier, slot, next_use, replay->now);
+        ask_again(replay, request, slot, next_use);
         return;
     }
     tier_missed(replay->tier, id, replay->now);
@@ -266,15 +280,19 @@ static void access_prefix(struct replay *replay, const struct replay_request *re
         replay->result.accesses += count;
         replay->result.hits += hits;
         replay->result.tokens += request->tokens;
-        replay->result.hit_tokens += hit_tokens < request->tokens ? hit_tokens : request->tokens;
+        hit_tokens = hit_tokens < request->tokens ? hit_tokens : request->tokens;
+        replay->result.hit_tokens += hit_tokens;
+        uint32_t missing = request->tokens - (uint32_t)hit_tokens;
+        replay->result.late += setup->tail_tokens > 0 && missing > setup->tail_tokens;
+        if (setup->costs)
+            replay->result.computed_s += setup->costs->compute_s(setup->costs->world, hit_tokens, missing);
     }
     count = enter_prefix(replay, request, found, count);
     for (uint32_t i = count; i-- > 0;) {
         if (tier_state(replay->tier, slots[i]) == SLOT_ARRIVING)
             tier_landed(replay->tier, slots[i], replay->now);
         else
-            tier_touch(replay->tier, slots[i], setup->next_use ? setup->next_use[request->first + i] : INT64_MAX,
-                       replay->now);
+            ask_again(replay, request, slots[i], setup->next_use ? setup->next_use[request->first + i] : INT64_MAX);
     }
     tier_release_all(replay->tier, slots, count, replay->now);
     trim(replay, ids, count);
@@ -287,6 +305,7 @@ static void replay_requests(struct replay *replay) {
     for (uint32_t r = 0; r < trace->request_count; r++) {
         const struct replay_request *request = &trace->requests[r];
         replay->counts = r >= setup->skip;
+        replay_notes_before(&replay->notes, r, replay->now < 0 ? 0 : replay->now);
         for (uint32_t i = 0; i < (setup->prefix ? 1 : request->blocks); i++) {
             replay->now = tick(replay->now, request->at_ns);
             if (tier_wake_time(replay->tier) <= replay->now)
@@ -296,7 +315,12 @@ static void replay_requests(struct replay *replay) {
             else
                 access_flat(replay, request, request->first + i);
         }
+        replay_notes_after(&replay->notes, r, replay->now);
     }
+}
+
+static void tell_tier(void *self, const struct session_note *note, int64_t now) {
+    tier_note(self, note, now);
 }
 
 static uint64_t at_most(uint64_t value, uint64_t most) {
@@ -304,7 +328,7 @@ static uint64_t at_most(uint64_t value, uint64_t most) {
 }
 
 unsigned replay_gives(const struct replay_setup *setup) {
-    unsigned gives = NEED_SESSION | NEED_GROUP;
+    unsigned gives = NEED_SESSION | NEED_GROUP | NEED_AGENT_GRAPH | (setup->queue ? NEED_QUEUE : 0u);
     return gives | (setup->next_use ? NEED_FUTURE : 0u) | (setup->costs ? NEED_COST : 0u);
 }
 
@@ -343,7 +367,11 @@ void replay_run(const struct replay_setup *setup, struct replay_result *out) {
     struct admit_context context = {
         .capacity = tier.capacity_blocks, .seed = setup->seed, .options = setup->admit_options};
     replay.admit = admit && admit->create ? admit->create(&context) : (void *)setup->admit_options;
+    replay_notes_create(&replay.notes, setup);
+    replay.notes.tell = tell_tier;
+    replay.notes.self = replay.tier;
     replay_requests(&replay);
+    replay_notes_destroy(&replay.notes);
     if (admit && admit->destroy)
         admit->destroy(replay.admit);
     struct tier_counts counts = tier_counts(replay.tier);

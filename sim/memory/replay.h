@@ -63,16 +63,21 @@ struct replay_setup {
     uint32_t skip; /* requests at the start that warm the tier and count for nothing */
     uint64_t seed;
     const struct evict_costs *costs; /* NULL unless the policy needs them */
-    bool by_tier;                    /* flat: through a tier though the short way would do (the tests' reference) */
+    uint32_t queue;                  /* NEED_QUEUE: requests that are known ahead, 0: none */
+    uint32_t
+        tail_tokens; /* prefix: a request that computes more than so many tokens counts as `late`; 0: not counted */
+    bool by_tier;    /* flat: through a tier though the short way would do (the tests' reference) */
 };
 struct replay_result {
     uint64_t accesses, hits, misses; /* blocks */
     uint64_t tokens, hit_tokens;     /* prefix: of prompts */
     uint64_t hit_bytes, bytes;       /* of objects */
     uint64_t inserted, evicted;
+    uint64_t late;     /* prefix: requests that computed more than tail_tokens */
+    double computed_s; /* prefix, with costs: what computing the prompts' missing parts takes */
 };
 /* What a replay so set up can show a policy beyond what a tier always can (enum policy_need): the future if next_use is
- * there, sessions, groups (each block alone), costs if they are there. */
+ * there, sessions and their order (replay_notes.h), groups (each block alone), costs if they are there. */
 unsigned replay_gives(const struct replay_setup *setup);
 /* The policy must be one that tier_can_run accepts with that. */
 void replay_run(const struct replay_setup *setup, struct replay_result *out);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "sim/base/arena.h"
-#include "sim/memory/replay.h"
+#include "sim/memory/replay_notes.h"
 
 enum { AHEAD_ID = 32, AHEAD_SLOT = 12 }; /* accesses whose lines are fetched while others are worked on */
 
@@ -20,6 +20,7 @@ struct flat {
     uint32_t ring_first, ring_count, fresh, slots, used;
     unsigned needs;
     bool settles; /* the policy asks for more than victims when there is need */
+    struct replay_notes notes;
     int64_t now, wake;
     uint64_t inserted, evicted;
 };
@@ -101,6 +102,8 @@ static bool access_block(struct flat *flat, const struct replay_request *request
     if (slot > 0) {
         if (flat->needs & NEED_FUTURE)
             flat->facts[slot - 1].next_use = flat->setup->next_use[at];
+        if (flat->needs & NEED_SESSION)
+            flat->facts[slot - 1].owner = request->session;
         flat->policy.touch(flat->state, slot - 1, flat->now);
     } else {
         if (flat->policy.miss)
@@ -124,12 +127,20 @@ static inline void look_ahead(const struct flat *flat, const uint32_t *ids, uint
         flat->policy.ahead(flat->state, slot - 1);
 }
 
+static void tell_policy(void *self, const struct session_note *note, int64_t now) {
+    struct flat *flat = self;
+    flat->policy.note(flat->state, note, now);
+    if (flat->settles)
+        settle(flat);
+}
+
 static void replay_requests(struct flat *flat, struct replay_result *out) {
     const struct replay_trace *trace = flat->setup->trace;
     flat->now = -1;
     for (uint32_t r = 0; r < trace->request_count; r++) {
         const struct replay_request *request = &trace->requests[r];
         uint64_t hits = 0, end = request->first + request->blocks;
+        replay_notes_before(&flat->notes, r, flat->now < 0 ? 0 : flat->now);
         for (uint64_t at = request->first; at < end; at++) {
             flat->now = request->at_ns > flat->now ? request->at_ns : flat->now + 1;
             if (flat->wake <= flat->now)
@@ -137,6 +148,7 @@ static void replay_requests(struct flat *flat, struct replay_result *out) {
             look_ahead(flat, trace->ids, at, trace->count);
             hits += access_block(flat, request, at);
         }
+        replay_notes_after(&flat->notes, r, flat->now);
         if (r < flat->setup->skip)
             continue;
         out->accesses += request->blocks;
@@ -166,7 +178,11 @@ void replay_flat(const struct replay_setup *setup, struct replay_result *out) {
     if (flat.policy.timer)
         flat.wake = flat.policy.timer(flat.state, 0);
     *out = (struct replay_result){0};
+    replay_notes_create(&flat.notes, setup);
+    flat.notes.tell = tell_policy;
+    flat.notes.self = &flat;
     replay_requests(&flat, out);
+    replay_notes_destroy(&flat.notes);
     MUST(flat.inserted == flat.used + flat.evicted && flat.used <= flat.slots);
     out->misses = out->accesses - out->hits;
     out->bytes = out->accesses;
