@@ -83,9 +83,10 @@ int load_gpu_changed(const struct node *node, struct arena *arena, struct gpu **
                      struct error *err) {
     const struct node *base = node->kind == NODE_MAPPING ? node_get(node, "base") : node;
     if (!base || base->kind != NODE_SCALAR)
-        return error_at(err, node->at,
-                        "a GPU is a name, or a mapping with a base: NAME\n  hint: {base: h200-sxm, hbm_bandwidth: {value: "
-                        "9.6 TB/s, source: a what-if}}");
+        return error_at(
+            err, node->at,
+            "a GPU is a name, or a mapping with a base: NAME\n  hint: {base: h200-sxm, hbm_bandwidth: {value: "
+            "9.6 TB/s, source: a what-if}}");
     *name = arena_strdup(arena, base->text);
     struct node *tree;
     if (base == node)

@@ -89,7 +89,7 @@ static uint32_t without_engines(struct topology_hop *hops, uint32_t count) {
     if (!has_bus(hops, count))
         return count;
     for (uint32_t i = 0; i < count; i++)
-        if (!hops[i].link->link.fifo)
+        if (hops[i].link->scope != SCOPE_GPU || !hops[i].link->link.fifo)
             hops[kept++] = hops[i];
     return kept;
 }
