@@ -28,16 +28,22 @@ static void lfuda_destroy(void *self) {
     ranking_destroy(&state->ranking);
     free(state);
 }
+/* Since uses add the age and the age follows the keys, keys can double with each use: they stop here, and what has
+ * reached it is told apart by last use alone. */
+static const int64_t key_most = INT64_MAX / 2;
+static int64_t aged(int64_t key, int64_t by) {
+    return key < key_most - by ? key + by : key_most;
+}
 static void lfuda_insert(void *self, uint32_t slot, int64_t now) {
     (void)now;
     struct lfuda *state = self;
-    ranking_insert(&state->ranking, slot, (struct slot_key){state->age + 1, state->clock++});
+    ranking_insert(&state->ranking, slot, (struct slot_key){aged(state->age, 1), state->clock++});
 }
 static void lfuda_touch(void *self, uint32_t slot, int64_t now) {
     (void)now;
     struct lfuda *state = self;
     int64_t key = ranking_key(&state->ranking, slot).first;
-    ranking_set(&state->ranking, slot, (struct slot_key){key + state->age, state->clock++});
+    ranking_set(&state->ranking, slot, (struct slot_key){aged(key, state->age), state->clock++});
 }
 static void lfuda_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
     (void)now;

@@ -187,6 +187,14 @@ static unsigned given(const struct cache_work *work) {
     return NEED_FUTURE | replay_gives(&setup);
 }
 
+/* tier_can_run, with the remedy that only this verb has. */
+static int can_run(const struct cache_work *work, const struct policy *policy, struct error *err) {
+    if (policy->needs & NEED_QUEUE && work->arguments->queue == 0)
+        return error_set(err, "policy '%s' looks at a queue\n  hint: --queue 64 lets the next 64 requests wait",
+                         policy->name);
+    return tier_can_run((const struct evict_policy *)policy, given(work), work->arguments->prefix, err);
+}
+
 static int plan_jobs(struct cache_work *work, struct arena *arena, struct error *err) {
     const struct cache_arguments *a = work->arguments;
     struct list names = split(a->policies, arena), texts = split(a->sizes, arena);
@@ -203,16 +211,14 @@ static int plan_jobs(struct cache_work *work, struct arena *arena, struct error 
     for (size_t i = 0; i < names.count; i++) {
         const char *name = ((char **)names.items)[i];
         if (strcmp(name, "all") != 0) {
-            if (read_policy(POLICY_EVICT, name, arena, &policy, &options, err) != 0 ||
-                tier_can_run((const struct evict_policy *)policy, given(work), a->prefix, err) != 0)
+            if (read_policy(POLICY_EVICT, name, arena, &policy, &options, err) != 0 || can_run(work, policy, err) != 0)
                 return -1;
             add_jobs(work, policy, options, sizes, texts.count);
             continue;
         }
         for (size_t p = 0; p < all; p++) {
             struct error cannot;
-            if (tier_can_run((const struct evict_policy *)policy_at(POLICY_EVICT, p), given(work), a->prefix,
-                             &cannot) != 0)
+            if (can_run(work, policy_at(POLICY_EVICT, p), &cannot) != 0)
                 continue;
             if (read_policy(POLICY_EVICT, policy_at(POLICY_EVICT, p)->name, arena, &policy, &options, err) != 0)
                 return -1;
@@ -220,6 +226,16 @@ static int plan_jobs(struct cache_work *work, struct arena *arena, struct error 
         }
     }
     return 0;
+}
+
+static void note_sizes(const struct cache_work *work) {
+    for (size_t i = 0; i < work->job_count; i++)
+        if (work->jobs[i].size.blocks > work->trace->unique) {
+            fprintf(stderr,
+                    "tiersim: note: a size is larger than the trace's %llu blocks: whoever has it evicts nothing\n",
+                    (unsigned long long)work->trace->unique);
+            return;
+        }
 }
 
 static double now_s(void) {
@@ -273,6 +289,7 @@ static int cache(const struct cache_arguments *a, struct arena *arena, struct er
         failed = error_set(err, "--skip %llu leaves nothing: the trace has %u requests\n  hint: skip fewer",
                            (unsigned long long)a->skip, work.trace->request_count);
     if (!failed) {
+        note_sizes(&work);
         replay(&work);
         if (a->json)
             cache_print_json(&work);
@@ -286,8 +303,13 @@ static int cache(const struct cache_arguments *a, struct arena *arena, struct er
 
 int verb_cache(int argc, char **argv) {
     static const struct argp argp = {
-        choices, parse, "TRACE", "Replays a trace's blocks through eviction policies and counts their misses.",
-        NULL,    NULL,  NULL};
+        choices,
+        parse,
+        "TRACE",
+        "Replays a trace's blocks through eviction policies and counts their misses. TRACE - is standard input.",
+        NULL,
+        NULL,
+        NULL};
     struct cache_arguments arguments = {.seed = 1};
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     struct arena *arena = arena_create();

@@ -52,11 +52,8 @@ static void add_request(struct replay_trace *replay, const struct trace *trace, 
     replay_trace_add(replay, &added, *ids, NULL);
 }
 
-static int read_prompts(const struct cache_arguments *a, const char *path, struct replay_trace **out,
-                        struct error *err) {
-    struct trace *trace;
-    if (trace_load(path, a->format, a->dedupe, &trace, err) != 0)
-        return -1;
+/* Takes the trace's chains over, and frees it. */
+static int take_prompts(struct trace *trace, const char *path, struct replay_trace **out, struct error *err) {
     if (trace->hash_tokens == 0) {
         error_set(err,
                   "%s: %s traces say nothing of what their prompts share\n  hint: a trace with block hashes: mooncake, "
@@ -74,6 +71,54 @@ static int read_prompts(const struct cache_arguments *a, const char *path, struc
     trace_free(trace);
     *out = replay;
     return 0;
+}
+
+static int read_prompts(const struct cache_arguments *a, const char *path, struct replay_trace **out,
+                        struct error *err) {
+    struct trace *trace;
+    return trace_load(path, a->format, a->dedupe, &trace, err) != 0 ? -1 : take_prompts(trace, path, out, err);
+}
+
+/* Everything on standard input, with what the JSON reader wants behind it. */
+static char *read_input(size_t *size) {
+    enum { PADDING = 65, PIECE = 1 << 16 };
+    size_t room = PIECE, used = 0, got;
+    char *bytes = malloc(room + PADDING);
+    MUST(bytes != NULL);
+    while ((got = fread(bytes + used, 1, room - used, stdin)) > 0) {
+        used += got;
+        if (used < room)
+            continue;
+        room *= 2;
+        bytes = realloc(bytes, room + PADDING);
+        MUST(bytes != NULL);
+    }
+    memset(bytes + used, 0, PADDING);
+    *size = used;
+    return bytes;
+}
+
+/* `-`: lines id[,size] when it begins with a digit and no format is named, else what the format says. */
+static int read_standard_input(const struct cache_arguments *a, struct replay_trace **out, struct error *err) {
+    static const char name[] = "standard input";
+    size_t size;
+    char *bytes = read_input(&size);
+    bool oracle = a->format && strcmp(a->format, "oracle") == 0;
+    bool lines = a->format ? strcmp(a->format, "lines") == 0 : size == 0 || (bytes[0] >= '0' && bytes[0] <= '9');
+    int failed;
+    struct trace *trace;
+    if ((oracle || lines) && a->prefix)
+        failed = error_set(err, "objects have no prefix\n  hint: --semantics flat");
+    else if (oracle)
+        failed = replay_read_oracle(bytes, size, name, out, err);
+    else if (lines)
+        failed = replay_read_lines(bytes, size, name, out, err);
+    else if (trace_read_text(bytes, size, name, a->format, a->dedupe, &trace, err) != 0)
+        failed = -1;
+    else
+        failed = take_prompts(trace, name, out, err);
+    free(bytes);
+    return failed;
 }
 
 static bool ends_with(const char *text, const char *end) {
@@ -109,6 +154,8 @@ int cache_convert(const char *source, const char *format, bool dedupe, const cha
 
 int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struct replay_trace **out,
                      struct error *err) {
+    if (strcmp(a->trace, "-") == 0)
+        return read_standard_input(a, out, err);
     const char *path = trace_find(a->trace, (struct place){0}, arena, err);
     if (!path)
         return -1;
