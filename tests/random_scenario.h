@@ -32,9 +32,16 @@ static inline void random_tiers(FILE *out, uint64_t *r) {
     for (int t = 0; t < 3; t++) {
         if (test_below(r, 2))
             continue;
-        fprintf(out, "  - {name: %s, scope: %s, capacity: %llu MB, write: %s, evict: %s, format_ratio: %s%s}\n",
-                names[t], TEST_PICK(r, scopes), (unsigned long long)(50 + test_below(r, 4000) * (t + 1)),
-                TEST_PICK(r, writes), TEST_PICK(r, evicts), test_below(r, 2) ? "1" : "0.5", TEST_PICK(r, codecs));
+        static const char *const admits[] = {"", ", admit: second-hit",
+                                             ", admit: {name: second-hit, hits: 3, entries: 50}",
+                                             ", admit: hicache-selective", ", admit: dynamo-frequency"},
+                                 *const promotes[] = {"", ", promote: always", ", promote: never"},
+                                 *const formats[] = {", format_ratio: 1", ", format_ratio: 0.5", ", format: fp8",
+                                                     ", format: 4bit"};
+        fprintf(out, "  - {name: %s, scope: %s, capacity: %llu MB, write: %s, evict: %s%s%s%s%s}\n", names[t],
+                TEST_PICK(r, scopes), (unsigned long long)(50 + test_below(r, 4000) * (t + 1)), TEST_PICK(r, writes),
+                TEST_PICK(r, evicts), TEST_PICK(r, formats), TEST_PICK(r, admits), TEST_PICK(r, promotes),
+                TEST_PICK(r, codecs));
     }
 }
 

@@ -94,6 +94,10 @@ struct tier_record {
     uint32_t tier;
     uint64_t capacity_bytes, peak_used_bytes, written_bytes, read_bytes;
     uint64_t inserted_blocks, evicted_blocks;
+    /* Of written_bytes: as HBM filled, as requests ended, from a tier above that evicted, on the way up. The rest:
+     * swaps. */
+    uint64_t filled_bytes, completed_bytes, demoted_bytes, promoted_bytes;
+    uint64_t refused_blocks; /* offered, and not admitted */
     uint64_t dropped_blocks; /* that the tier above evicted and this one had no room or write buffer for */
 };
 

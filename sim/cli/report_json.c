@@ -101,6 +101,11 @@ static void write_tiers(struct json *json, const struct variant *variant, const 
         json_integer(json, "read_bytes", (int64_t)tier->read_bytes);
         json_integer(json, "evicted_blocks", (int64_t)tier->evicted_blocks);
         json_integer(json, "dropped_blocks", (int64_t)tier->dropped_blocks);
+        json_integer(json, "refused_blocks", (int64_t)tier->refused_blocks);
+        json_integer(json, "filled_bytes", (int64_t)tier->filled_bytes);
+        json_integer(json, "completed_bytes", (int64_t)tier->completed_bytes);
+        json_integer(json, "demoted_bytes", (int64_t)tier->demoted_bytes);
+        json_integer(json, "promoted_bytes", (int64_t)tier->promoted_bytes);
         json_object_end(json);
     }
     json_array_end(json);

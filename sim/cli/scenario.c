@@ -133,6 +133,12 @@ static int load_policies(struct variant *v, struct arena *arena, struct error *e
         if (policy_resolve(POLICY_EVICT, tiers[t].evict, "lru", arena, &policy, &tiers[t].evict_options, err) != 0)
             return -1;
         tiers[t].evict_policy = (const struct evict_policy *)policy;
+        tiers[t].format_ratio = tier_format_ratio(&tiers[t], dtype_bytes((enum dtype)o->kv_dtype));
+        if (!tiers[t].admit)
+            continue;
+        if (policy_resolve(POLICY_ADMIT, tiers[t].admit, "always", arena, &policy, &tiers[t].admit_options, err) != 0)
+            return -1;
+        tiers[t].admit_policy = (const struct admit_policy *)policy;
     }
     return 0;
 }

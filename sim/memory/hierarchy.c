@@ -50,8 +50,12 @@ static uint64_t capacity_blocks(const struct hierarchy *h, uint32_t index) {
 static void create_units(struct hierarchy *h, uint32_t index) {
     struct level *level = &h->levels[index];
     unsigned below = 0; /* what anybody who is written from here, however indirectly, wants to know */
-    for (uint32_t other = index + 1; other < h->level_count; other++)
-        below |= h->levels[other].needs;
+    unsigned below_admit = 0;
+    for (uint32_t other = index + 1; other < h->level_count; other++) {
+        const struct admit_policy *admit = h->levels[other].options->admit_policy;
+        below_admit |= admit ? admit->policy.needs : 0;
+        below |= h->levels[other].needs | (admit ? admit->policy.needs : 0);
+    }
     bool keeps_facts = below & NEEDS_OF_BLOCKS & ~level->needs;
     level->units = zeroed(level->unit_count, sizeof *level->units);
     for (uint32_t i = 0; i < level->unit_count; i++) {
@@ -61,15 +65,18 @@ static void create_units(struct hierarchy *h, uint32_t index) {
                               .first_instance = i * level->per_unit,
                               .evicting = NO_TRANSFER,
                               .slots = capacity_blocks(h, index)};
-        struct tier_setup tier = {.name = level->options->name,
-                                  .capacity_blocks = unit->slots,
-                                  .prefix = h->setup.prefix,
-                                  .policy = level->options->evict_policy,
-                                  .policy_options = level->options->evict_options,
-                                  .seed = h->setup.seed,
-                                  .on_victim = level->evicts_to == NO_LEVEL ? NULL : victim_leaves,
-                                  .on_victim_self = unit};
+        struct tier_setup tier = {
+            .name = level->options->name,
+            .capacity_blocks = unit->slots,
+            .prefix = h->setup.prefix,
+            .policy = level->options->evict_policy,
+            .policy_options = level->options->evict_options,
+            .seed = h->setup.seed,
+            .on_victim = level->evicts_to == NO_LEVEL && !level->options->admit_policy ? NULL : victim_leaves,
+            .on_victim_self = unit};
         unit->tier = tier_create(&tier);
+        admission_create(unit);
+        unit->hits = below_admit & NEED_HITS ? lazy_alloc(unit->slots, sizeof *unit->hits) : NULL;
         unit->facts = keeps_facts ? lazy_alloc(unit->slots, sizeof *unit->facts) : NULL;
         snprintf(unit->name, UNIT_NAME_MAX, level->unit_count > 1 ? "%s[%u]" : "%s", level->options->name, i);
     }
@@ -154,6 +161,8 @@ void hierarchy_destroy(struct hierarchy *h) {
             struct bank *unit = &h->levels[level].units[i];
             tier_destroy(unit->tier);
             lazy_free(unit->facts, unit->slots, sizeof *unit->facts);
+            lazy_free(unit->hits, unit->slots, sizeof *unit->hits);
+            admission_destroy(unit);
         }
         free(h->levels[level].units);
     }
@@ -164,6 +173,9 @@ void hierarchy_destroy(struct hierarchy *h) {
         free(h->transfers[i].target);
     }
     network_destroy(h->network);
+    free(h->offers);
+    free(h->admits);
+    free(h->asked);
     free(h->arriving);
     free(h->hungry);
     free(h->evicted);

@@ -89,6 +89,9 @@ struct kv_lookup {
 void kv_lookup(const struct hierarchy *hierarchy, uint32_t instance, const uint64_t *ids, uint32_t count,
                struct kv_lookup *out);
 
+/* Admission policies hear of the ids that a request asks for, whether found or not; before kv_begin. */
+void kv_seen(struct hierarchy *hierarchy, uint32_t instance, const uint64_t *ids, uint32_t count, sim_time now);
+
 /* What a kv_begin call knows of its blocks beside their ids. */
 struct kv_identity {
     const uint64_t *ids;

@@ -23,6 +23,11 @@ static void emit_tier(const struct level *level, const struct bank *unit, struct
                                  .read_bytes = unit->read_bytes,
                                  .inserted_blocks = counts.inserted,
                                  .evicted_blocks = counts.evicted,
+                                 .filled_bytes = unit->filled_bytes,
+                                 .completed_bytes = unit->completed_bytes,
+                                 .demoted_bytes = unit->demoted_bytes,
+                                 .promoted_bytes = unit->promoted_bytes,
+                                 .refused_blocks = unit->refused_blocks,
                                  .dropped_blocks = unit->dropped_blocks};
     sink->tier(sink->self, &record);
 }

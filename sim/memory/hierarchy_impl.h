@@ -2,6 +2,7 @@
 #ifndef SIM_MEMORY_HIERARCHY_IMPL_H
 #define SIM_MEMORY_HIERARCHY_IMPL_H
 
+#include "policies/admit.h"
 #include "sim/memory/hierarchy.h"
 
 enum { UNIT_NAME_MAX = 48, NO_TRANSFER = UINT32_MAX, NO_WAIT = UINT32_MAX, NO_LEVEL = UINT32_MAX };
@@ -23,6 +24,12 @@ struct bank {
     uint32_t evicting;              /* the transfer that collects what it evicts now, or NO_TRANSFER */
     uint64_t slots, buffered_bytes; /* buffered: evicted further up, their old slots free, and not landed here yet */
     uint64_t written_bytes, read_bytes, skipped_blocks, dropped_blocks;
+    uint64_t refused_blocks, promoted_bytes, filled_bytes, completed_bytes, demoted_bytes;
+    /* Admission; NULL: whatever is offered is written. */
+    const struct admit_policy *admit;
+    void *admit_self;
+    sim_time admit_wake;
+    uint16_t *hits; /* by slot: look-ups that found it here; NULL: nobody below asks */
     char name[UNIT_NAME_MAX];
 };
 
@@ -57,6 +64,8 @@ struct transfer {
     uint32_t *source, *target; /* LOAD, STORE, EVICT */
     uint32_t waits;            /* LOAD: chain of links to waits */
     uint64_t flow, tag;        /* tag: SWAP: the request */
+    enum admit_cause cause;    /* STORE: what made its blocks be offered */
+    bool promotes;             /* STORE: on their way up */
     uint32_t held;             /* SWAP_OUT: HBM slots in `source` that it holds */
     uint64_t anonymous;        /* SWAP_OUT: and blocks without identity */
     sim_time submitted;
@@ -88,9 +97,13 @@ struct hierarchy {
     uint32_t wait_room, wait_free, wait_live;
     struct wait_link *wait_links;
     uint32_t link_room, link_free;
-    uint32_t **arriving;   /* [instance][hbm slot]: its load, + 1 */
-    bool *hungry;          /* [instance]: blocks were asked for and not to be had, and none since */
-    uint32_t acting;       /* the instance on whose account things happen now */
+    uint32_t **arriving;        /* [instance][hbm slot]: its load, + 1 */
+    bool *hungry;               /* [instance]: blocks were asked for and not to be had, and none since */
+    uint32_t acting;            /* the instance on whose account things happen now */
+    struct admit_block *offers; /* scratch */
+    bool *admits;
+    uint32_t *asked;
+    uint32_t offer_room, admit_room;
     struct bank **evicted; /* units whose evictions wait to be started */
     uint32_t evicted_count;
     uint64_t started_bytes, landed_bytes, cut_bytes;
@@ -147,14 +160,26 @@ void wait_close(struct hierarchy *h, uint32_t wait);
 /* The load that `links` waited for has landed, from `level`. */
 void waits_wake(struct hierarchy *h, uint32_t links, uint32_t level, sim_time now);
 
+/* admission.c */
+void admission_create(struct bank *unit);
+void admission_destroy(struct bank *unit);
+/* A look-up found the block here and uses it; the unit has evicted it. */
+void admission_hit(struct bank *unit, uint32_t slot, uint64_t id, sim_time now);
+void admission_evicted(struct bank *unit, uint64_t id, sim_time now);
+/* Which of the source's blocks `target`, which has a policy, takes. */
+void admission_decide(struct bank *source, struct bank *target, enum admit_cause cause, const uint32_t *slots,
+                      uint32_t count, bool *admit, sim_time now);
+/* The same for one block; true without a policy. */
+bool admission_takes(struct bank *source, struct bank *target, enum admit_cause cause, uint32_t slot, sim_time now);
+
 /* offload.c */
 /* What `unit` knows of the block in `slot`, for a tier that takes a copy. */
 struct block_new block_describe(const struct bank *unit, uint32_t slot, uint32_t parent);
 /* Keeps what `unit` is to know of a block beyond what its tier keeps. */
 void facts_keep(struct bank *unit, uint32_t slot, const struct block_new *block);
 /* Copies those of `count` blocks of level `from` that level `to` lacks. SLOT_NONE entries are skipped. */
-void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots, uint32_t count,
-             sim_time now);
+void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, enum admit_cause cause,
+             const uint32_t *slots, uint32_t count, bool promotes, sim_time now);
 /* Every level that is written from `from` under `rule`. */
 void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum write_rule rule, const uint32_t *slots,
                  uint32_t count, sim_time now);

@@ -47,6 +47,9 @@ static uint32_t enter_blocks(struct hierarchy *h, struct bank *hbm, const struct
         i = end - first;
         parent = slots[i - 1] != SLOT_NONE ? slots[i - 1] : tier_find(hbm->tier, identity->ids[end - 1]);
     }
+    for (uint32_t i = 0; hbm->hits && i < count; i++)
+        if (slots[i] != SLOT_NONE)
+            hbm->hits[slots[i]] = 0;
     keep_facts(h, hbm, identity, first, count, slots);
     return entered;
 }
@@ -74,6 +77,15 @@ static void touch_copies(struct hierarchy *h, uint32_t instance, const struct kv
     }
 }
 
+/* A tier that was offered blocks as they were filled, and may have refused them, is asked again at each hit. */
+static void offer_again(struct hierarchy *h, uint32_t instance, const uint32_t *slots, uint32_t count, sim_time now) {
+    for (uint32_t level = 1; level < h->level_count; level++) {
+        const struct tier_options *options = h->levels[level].options;
+        if (options->admit_policy && options->write == WRITE_FILL && h->levels[level].write_from == 0)
+            offload(h, instance, 0, level, ADMIT_FILL, slots, count, false, now);
+    }
+}
+
 /* Holds and touches the request's hits in HBM, and touches what tiers below have of them. */
 static void use_hits(struct hierarchy *h, uint32_t instance, struct kv *kv, const struct kv_identity *identity,
                      uint32_t count, sim_time now) {
@@ -82,8 +94,12 @@ static void use_hits(struct hierarchy *h, uint32_t instance, struct kv *kv, cons
         .owner = identity->owner, .duration_ns = identity->duration_ns, .priority = identity->priority};
     tier_use_all(hbm->tier, kv->slots, count, &use, identity->next_use, now);
     keep_facts(h, hbm, identity, 0, count, kv->slots);
-    if (h->level_count > 1 && count > 0)
+    for (uint32_t i = 0; hbm->hits && i < count; i++)
+        admission_hit(hbm, kv->slots[i], identity->ids[i], now);
+    if (h->level_count > 1 && count > 0) {
         touch_copies(h, instance, identity, count, now);
+        offer_again(h, instance, kv->slots, count, now);
+    }
 }
 
 /* Ghost lists of HBM's policy hear of blocks that will be computed. */
@@ -190,6 +206,7 @@ static void start_loads(struct hierarchy *h, struct kv *kv, const struct onboard
         for (; i < end; i++) {
             uint32_t level = h->levels_of[i];
             touch(level_bank(h, level, plan->instance), h->slots[i], next_use(plan->identity, i), now);
+            admission_hit(level_bank(h, level, plan->instance), h->slots[i], plan->identity->ids[i], now);
             if (transfers[level] == NO_TRANSFER)
                 transfers[level] = transfer_open(h, TRANSFER_LOAD, plan->instance, level, 0, now);
             transfer_add(h, transfers[level], h->slots[i], kv->slots[i]);

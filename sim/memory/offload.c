@@ -1,4 +1,6 @@
 /* Copies downwards: at fill, at completion, on eviction. */
+#include <stdlib.h>
+
 #include "sim/memory/hierarchy_impl.h"
 
 struct block_new block_describe(const struct bank *unit, uint32_t slot, uint32_t parent) {
@@ -37,6 +39,8 @@ struct block_new block_describe(const struct bank *unit, uint32_t slot, uint32_t
 }
 
 void facts_keep(struct bank *unit, uint32_t slot, const struct block_new *block) {
+    if (unit->hits && unit->level > 0 && slot != SLOT_NONE)
+        unit->hits[slot] = 0;
     if (unit->facts && slot != SLOT_NONE)
         unit->facts[slot] = (struct facts){.next_use = block->next_use,
                                            .duration_ns = block->duration_ns,
@@ -59,18 +63,47 @@ static uint32_t take_some(struct tier *tier, uint32_t want, sim_time now) {
 struct batch {
     const uint32_t *slots;
     uint32_t count, missing;
+    enum admit_cause cause;
+    bool promotes;
 };
+
+/* Which of the batch's blocks the target takes, block by block; those that it has are not asked for. */
+static void ask(struct hierarchy *h, struct bank *source, struct bank *target, const struct batch *batch,
+                sim_time now) {
+    if (h->admit_room < batch->count) {
+        h->admit_room = 2 * batch->count;
+        h->admits = realloc(h->admits, 2 * h->admit_room * sizeof *h->admits);
+        h->asked = realloc(h->asked, h->admit_room * sizeof *h->asked);
+        MUST(h->admits != NULL && h->asked != NULL);
+    }
+    uint32_t count = 0;
+    bool *answers = h->admits + h->admit_room;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        h->admits[i] = true;
+        if (target->admit && h->slots[i] == SLOT_NONE)
+            h->asked[count++] = batch->slots[i];
+    }
+    if (!target->admit)
+        return;
+    admission_decide(source, target, batch->cause, h->asked, count, answers, now);
+    for (uint32_t i = batch->count; i-- > 0;)
+        if (h->slots[i] == SLOT_NONE)
+            h->admits[i] = answers[--count];
+}
 
 /* Pins what the target lacks, and holds what it has: neither may go while room is made. */
 static void secure(struct hierarchy *h, struct bank *source, struct bank *target, struct batch *batch, sim_time now) {
     for (uint32_t i = 0; i < batch->count; i++)
         h->ids[i] = tier_block(source->tier, batch->slots[i])->id;
     tier_find_all(target->tier, h->ids, batch->count, h->slots);
+    ask(h, source, target, batch, now);
     for (uint32_t i = 0; i < batch->count; i++) {
         if (h->slots[i] != SLOT_NONE) {
             tier_hold(target->tier, h->slots[i], now);
             continue;
         }
+        if (!h->admits[i])
+            continue;
         tier_pin(source->tier, batch->slots[i], true, now);
         if (h->levels[target->level].knows_misses)
             tier_missed(target->tier, h->ids[i], now);
@@ -87,6 +120,10 @@ static void enter(struct hierarchy *h, struct bank *source, struct bank *target,
             parent = h->slots[i];
             continue;
         }
+        if (!h->admits[i]) {
+            parent = SLOT_NONE;
+            continue;
+        }
         if (room == 0) {
             tier_pin(source->tier, batch->slots[i], false, now);
             parent = SLOT_NONE;
@@ -101,21 +138,23 @@ static void enter(struct hierarchy *h, struct bank *source, struct bank *target,
     tier_release_all(target->tier, h->slots, batch->count, now);
 }
 
-static void offload_run(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots,
-                        uint32_t count, sim_time now) {
+static void offload_run(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, struct batch batch,
+                        sim_time now) {
     struct bank *source = level_bank(h, from, instance), *target = level_bank(h, to, instance);
-    struct batch batch = {.slots = slots, .count = count};
     secure(h, source, target, &batch, now);
     uint32_t room = take_some(target->tier, batch.missing, now);
     target->skipped_blocks += batch.missing - room;
     uint32_t transfer = room > 0 ? transfer_open(h, TRANSFER_STORE, instance, from, to, now) : NO_TRANSFER;
     enter(h, source, target, &batch, room, transfer, now);
-    if (transfer != NO_TRANSFER)
-        transfer_start(h, transfer, room);
+    if (transfer == NO_TRANSFER)
+        return;
+    h->transfers[transfer].cause = batch.cause;
+    h->transfers[transfer].promotes = batch.promotes;
+    transfer_start(h, transfer, room);
 }
 
-void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, const uint32_t *slots, uint32_t count,
-             sim_time now) {
+void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, enum admit_cause cause,
+             const uint32_t *slots, uint32_t count, bool promotes, sim_time now) {
     scratch_reserve(h, count);
     /* A private copy has no identity: what is before and after it goes apart. */
     for (uint32_t i = 0; i < count;) {
@@ -123,7 +162,9 @@ void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to,
         while (end < count && slots[end] != SLOT_NONE)
             end++;
         if (end > i)
-            offload_run(h, instance, from, to, slots + i, end - i, now);
+            offload_run(h, instance, from, to,
+                        (struct batch){.slots = slots + i, .count = end - i, .cause = cause, .promotes = promotes},
+                        now);
         i = end + 1;
     }
 }
@@ -132,14 +173,16 @@ void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum wri
                  uint32_t count, sim_time now) {
     for (uint32_t to = from + 1; to < h->level_count; to++)
         if (h->levels[to].options->write == (int)rule && h->levels[to].write_from == from)
-            offload(h, instance, from, to, slots, count, now);
+            offload(h, instance, from, to, rule == WRITE_COMPLETION ? ADMIT_COMPLETION : ADMIT_FILL, slots, count,
+                    false, now);
 }
 
 /* Whether `target` takes a block that a tier further up evicts: it lacks it, and has room and, below HBM, buffer for
  * it. */
-static bool takes_victim(struct hierarchy *h, struct bank *source, struct bank *target, uint64_t id, sim_time now) {
+static bool takes_victim(struct hierarchy *h, struct bank *source, struct bank *target, uint64_t id, uint32_t slot,
+                         sim_time now) {
     const struct level *level = &h->levels[target->level];
-    if (tier_find(target->tier, id) != SLOT_NONE)
+    if (tier_find(target->tier, id) != SLOT_NONE || !admission_takes(source, target, ADMIT_EVICTION, slot, now))
         return false;
     if (source->level > 0 &&
         target->buffered_bytes + level->block_bytes > (uint64_t)level->options->write_buffer_bytes) {
@@ -157,8 +200,11 @@ bool victim_leaves(void *self, struct tier *tier, uint32_t slot, sim_time now) {
     struct bank *source = self;
     struct hierarchy *h = source->h;
     uint32_t to = h->levels[source->level].evicts_to;
+    admission_evicted(source, tier_block(tier, slot)->id, now);
+    if (to == NO_LEVEL)
+        return false;
     struct bank *target = level_bank(h, to, h->acting);
-    if (!takes_victim(h, source, target, tier_block(tier, slot)->id, now))
+    if (!takes_victim(h, source, target, tier_block(tier, slot)->id, slot, now))
         return false;
     struct block_new block = block_describe(source, slot, SLOT_NONE);
     uint32_t there = tier_insert(target->tier, &block, SLOT_ARRIVING, now);

@@ -3,6 +3,7 @@
 #ifndef SIM_MEMORY_TOPOLOGY_H
 #define SIM_MEMORY_TOPOLOGY_H
 
+#include "policies/admit.h"
 #include "policies/evict.h"
 #include "sim/base/option.h"
 #include "sim/base/record.h"
@@ -57,6 +58,12 @@ struct node_options {
 };
 extern const struct option node_options_table[];
 
+/* Whether blocks that a load brings up past a tier stay in it. */
+enum promotion {
+    PROMOTE_AUTO, /* where they pass through it, or it is written as HBM fills */
+    PROMOTE_ALWAYS,
+    PROMOTE_NEVER
+};
 enum write_rule { WRITE_NONE, WRITE_FILL, WRITE_COMPLETION, WRITE_EVICTION };
 
 /* One tier of a scenario. */
@@ -80,7 +87,15 @@ struct tier_options {
     /* Resolved from `evict` by sim/cli (policy_resolve), since rooms below do not read YAML. */
     const struct evict_policy *evict_policy;
     const void *evict_options;
+    const struct node *admit; /* admission policy, as `evict`; NULL: whatever is offered is written */
+    struct place admit_at;
+    const struct admit_policy *admit_policy;
+    const void *admit_options;
+    int promote; /* enum promotion */
+    int format;  /* of its blocks: 0 as format_ratio says, else one more than bf16, fp8, 4bit: see tier_format_ratio */
 };
+/* Bytes here over bytes in HBM, where a KV element has `kv_element_bytes`. */
+double tier_format_ratio(const struct tier_options *tier, double kv_element_bytes);
 extern const struct option tier_options_table[];
 
 enum { TOPOLOGY_HOPS_MAX = NETWORK_HOPS_MAX };

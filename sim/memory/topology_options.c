@@ -2,6 +2,8 @@
 #include "sim/memory/topology.h"
 
 const char *const scope_names[] = {"gpu", "socket", "node", "pod", "instance", NULL};
+static const char *const promote_names[] = {"auto", "always", "never", NULL};
+static const char *const format_names[] = {"ratio", "bf16", "fp8", "4bit", NULL};
 static const char *const write_names[] = {"none", "fill", "completion", "eviction", NULL};
 
 #define WAY(member) offsetof(struct copy_way, member)
@@ -246,6 +248,30 @@ const struct option tier_options_table[] = {
      .min = 0,
      .max = 1e16,
      .help = "speed of the format's codec on uncompressed bytes; 0: it costs nothing"},
+    {.name = "admit",
+     .kind = OPTION_NODE,
+     .offset = offsetof(struct tier_options, admit),
+     .fallback = "",
+     .place_follows = true,
+     .help =
+         "admission policy, NAME or {name: NAME, its options}: which of the blocks that are offered to the tier are "
+         "written; default: all. With one, a tier of write: fill is offered blocks again at each hit in HBM"},
+    {.name = "promote",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(struct tier_options, promote),
+     .fallback = "auto",
+     .choices = promote_names,
+     .help =
+         "whether blocks that are read from further down stay here: auto where the path stages them here or the tier "
+         "is written as HBM fills; always, never"},
+    {.name = "format",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(struct tier_options, format),
+     .fallback = "ratio",
+     .choices = format_names,
+     .help =
+         "of the blocks here: bf16, fp8, 4bit (4.5 bits an element with a scale of 16 bits for each 32) instead of a "
+         "format_ratio; its codec's time is `codec`, on load and on store"},
     {.name = "endurance_dwpd",
      .kind = OPTION_REAL,
      .offset = offsetof(struct tier_options, endurance_dwpd),
@@ -254,3 +280,8 @@ const struct option tier_options_table[] = {
      .max = 1000,
      .help = "drive writes a day over its life; 0: it does not wear"},
     OPTION_END};
+
+double tier_format_ratio(const struct tier_options *tier, double kv_element_bytes) {
+    static const double element_bytes[] = {0, 2, 1, 4.5 / 8};
+    return tier->format == 0 ? tier->format_ratio : element_bytes[tier->format] / kv_element_bytes;
+}

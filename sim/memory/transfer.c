@@ -129,6 +129,11 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
     for (uint32_t i = 0; i < transfer->count; i++) {
         struct block_new block = block_describe(hbm, transfer->target[i], parent);
         uint32_t slot = tier_find(stage->tier, block.id);
+        if (slot == SLOT_NONE &&
+            !admission_takes(level_bank(h, 0, transfer->instance), stage, ADMIT_FILL, transfer->target[i], now)) {
+            parent = SLOT_NONE;
+            continue;
+        }
         if (slot == SLOT_NONE) {
             if (h->levels[level].knows_misses)
                 tier_missed(stage->tier, block.id, now);
@@ -137,6 +142,7 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
             slot = tier_insert(stage->tier, &block, SLOT_RESIDENT, now);
             facts_keep(stage, slot, &block);
             stage->written_bytes += h->levels[level].block_bytes;
+            stage->promoted_bytes += h->levels[level].block_bytes;
             tier_release(stage->tier, slot, now);
             /* Eager policies may have sent it away at once. */
             slot = tier_find(stage->tier, block.id);
@@ -154,10 +160,14 @@ static void load_done(struct hierarchy *h, const struct transfer *transfer, sim_
         tier_landed(hbm, transfer->target[i], now);
     }
     for (uint32_t level = 1; level < transfer->from; level++) {
+        const struct tier_options *options = h->levels[level].options;
+        bool fills = options->write == WRITE_FILL && h->levels[level].write_from == 0;
+        if (options->promote == PROMOTE_NEVER)
+            continue;
         if (h->levels[transfer->from].stages[level])
             keep_staged(h, transfer, level, now);
-        else if (h->levels[level].options->write == WRITE_FILL && h->levels[level].write_from == 0)
-            offload(h, transfer->instance, 0, level, transfer->target, transfer->count, now);
+        else if (fills || (options->promote == PROMOTE_ALWAYS && route_of(h, transfer->instance, 0, level)->count > 0))
+            offload(h, transfer->instance, 0, level, ADMIT_FILL, transfer->target, transfer->count, true, now);
     }
     tier_release_all(hbm, transfer->target, transfer->count, now);
 }
@@ -204,6 +214,16 @@ static void emit(const struct hierarchy *h, const struct transfer *transfer, uin
     h->setup.sink->transfer(h->setup.sink->self, &record);
 }
 
+/* What the bytes were written for. */
+static void count_written(struct bank *unit, const struct transfer *transfer, uint64_t bytes) {
+    if (transfer->kind == TRANSFER_EVICT)
+        unit->demoted_bytes += bytes;
+    else if (transfer->kind == TRANSFER_STORE)
+        *(transfer->promotes                    ? &unit->promoted_bytes
+          : transfer->cause == ADMIT_COMPLETION ? &unit->completed_bytes
+                                                : &unit->filled_bytes) += bytes;
+}
+
 /* Tiers first, then whoever waits: hooks see everything in its place. */
 void transfer_done(void *self, uint64_t tag, sim_time now) {
     struct hierarchy *h = self;
@@ -213,6 +233,7 @@ void transfer_done(void *self, uint64_t tag, sim_time now) {
     h->landed_bytes += bytes;
     level_bank(h, transfer.from, transfer.instance)->read_bytes += bytes;
     level_bank(h, transfer.to, transfer.instance)->written_bytes += bytes;
+    count_written(level_bank(h, transfer.to, transfer.instance), &transfer, bytes);
     emit(h, &transfer, bytes, now);
     bool swapped = transfer.kind == TRANSFER_SWAP_OUT || transfer.kind == TRANSFER_SWAP_IN;
     if (swapped)

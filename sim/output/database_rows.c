@@ -110,8 +110,9 @@ static void write_machine(struct database *database, const struct database_outco
         put_integer(&row, tier->tier);
         put_counts(&row,
                    (uint64_t[]){tier->capacity_bytes, tier->peak_used_bytes, tier->written_bytes, tier->read_bytes,
-                                tier->inserted_blocks, tier->evicted_blocks, tier->dropped_blocks},
-                   7);
+                                tier->inserted_blocks, tier->evicted_blocks, tier->dropped_blocks, tier->refused_blocks,
+                                tier->filled_bytes, tier->completed_bytes, tier->demoted_bytes, tier->promoted_bytes},
+                   12);
         row_end(&row);
     }
     for (uint32_t i = 0; i < m->instance_count; i++) {

@@ -89,6 +89,8 @@ static enum admission look_up(struct instance *instance, uint32_t id, sim_time n
         return NO_ROOM;
     }
     request->held_blocks = held;
+    if (count > 0)
+        kv_seen(fleet->hierarchy, instance->index, identity.ids, count, now);
     book_hits(instance, request, &found, plan.skip > 0 ? 0 : plan.fetch);
     if (plan.skip > 0) {
         request->overlap = OVERLAP_TAIL;

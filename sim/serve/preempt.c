@@ -93,6 +93,13 @@ void preempt_let_go(struct instance *instance, struct request *request, sim_time
     if (request->resumes)
         note_reached(request);
     reuse_settle(instance, request, true, now);
+    if (request->preemptions == 0 && request->computed_tokens > 0) {
+        /* It had computed up to a tail, and waited for that: this is a preemption as any. */
+        note_reached(request);
+        request->preemptions++;
+        instance->fleet->result->preemptions++;
+        request->recomputed_pending = 0;
+    }
     kv_drop(instance->fleet->hierarchy, instance->index, &request->kv, now);
     forget_computed(instance, request, was_decoding);
 }
