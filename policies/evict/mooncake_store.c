@@ -3,7 +3,8 @@
  * Rule     each store and use leases an object; while its lease runs it does not go. Above `watermark` full, `share` of
  * the objects are evicted in order of when their leases ended; with one member of a group, all of its members that
  *          nobody holds. Soft-pinned objects (priority at least `pin_priority`, for `pin` after their last use) go only
- *          when no other can. When all is leased there is no victim: a store is then refused.
+ *          when no other can. When all is leased and there is need, the oldest
+ *          lease goes nevertheless; with `refuse` there is no victim, and the store is refused as there.
  * Needs    time, groups. Lift: orphan.
  * Cost     O(log n) a hook; 44 bytes a slot.
  * Source   mooncake-store master_service.cpp: watermark 0.90, share 5 %, lease 10 s, soft pin 30 min.
@@ -17,6 +18,7 @@
 struct mooncake_store_options {
     double watermark, share, lease_s, pin_s;
     int64_t pin_priority;
+    bool refuse;
 };
 static const struct option mooncake_store_table[] = {
     {.name = "watermark",
@@ -56,6 +58,12 @@ static const struct option mooncake_store_table[] = {
      .min = 0,
      .max = 101,
      .help = "priority from which an object is soft-pinned; 101: none"},
+    {.name = "refuse",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct mooncake_store_options, refuse),
+     .fallback = "no",
+     .help =
+         "no victim while all is leased: what was to be stored is refused (not for HBM, whose requests would wait)"},
     OPTION_END};
 
 struct mooncake_store {
@@ -65,6 +73,7 @@ struct mooncake_store {
     struct int_map *group_head; /* group -> slot */
     uint32_t *before, *after;   /* by slot: others of its group, slot + 1 */
     uint32_t slots, capacity, count, pending, group;
+    uint32_t beyond; /* victims that surplus has asked for and that were not named yet: those are never leased */
 };
 
 static void *mooncake_store_create(const struct evict_context *context) {
@@ -73,7 +82,7 @@ static void *mooncake_store_create(const struct evict_context *context) {
     ranking_create(&state->leases, context, false);
     state->facts = context->facts;
     state->options = context->options ? *(const struct mooncake_store_options *)context->options
-                                      : (struct mooncake_store_options){0.9, 0.05, 10, 1800, 80};
+                                      : (struct mooncake_store_options){0.9, 0.05, 10, 1800, 80, false};
     state->group_head = int_map_create();
     state->before = lazy_alloc(context->slots, sizeof *state->before);
     state->after = lazy_alloc(context->slots, sizeof *state->after);
@@ -147,12 +156,16 @@ static bool is_pinned(const struct mooncake_store *state, uint32_t slot, int64_t
 static uint32_t mooncake_store_victim(void *self, int64_t now) {
     struct mooncake_store *state = self;
     uint32_t slot = rest_of_group(state);
+    bool need = state->beyond == 0 && !state->options.refuse;
+    state->beyond -= state->beyond > 0;
     if (slot != EVICT_NONE)
         return slot;
     struct slot_heap *heap = &state->leases.heap;
     slot = slot_heap_first(heap);
-    if (slot == EVICT_NONE || heap->keys[slot].first > now)
-        return EVICT_NONE;
+    if (slot == EVICT_NONE || heap->keys[slot].first > now) {
+        state->beyond = 0;
+        return need ? slot : EVICT_NONE;
+    }
     if (!is_pinned(state, slot, now))
         return slot;
     uint32_t best = EVICT_NONE;
@@ -180,12 +193,10 @@ static void mooncake_store_remove(void *self, uint32_t slot, bool evicted, int64
 static uint32_t mooncake_store_surplus(void *self, int64_t now) {
     (void)now;
     struct mooncake_store *state = self;
-    if (state->pending > 0)
-        return state->pending;
-    if (rest_of_group(state) != EVICT_NONE)
-        return 1;
-    state->group = 0;
-    return 0;
+    state->beyond = state->pending > 0 ? state->pending : rest_of_group(state) != EVICT_NONE;
+    if (state->beyond == 0)
+        state->group = 0;
+    return state->beyond;
 }
 
 static const struct evict_policy mooncake_store = {

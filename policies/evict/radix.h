@@ -1,6 +1,7 @@
 /* What SGLang's eviction orders over its radix tree share: a heap over unheld leaves by a key of two numbers, from what
- * is kept of each block. A file says what its key is, and registers itself with RADIX_POLICY. Blocks are let go tail
- * first, so the uses of one request are ordered with its end as the oldest. */
+ * is kept of each block. A file says what its key is, and registers itself with RADIX_POLICY. A request uses its blocks
+ * when it begins and once more when it lets them go, tail first (there: match_prefix and cache_finished_req); that a
+ * transfer has read a block is no use. */
 #ifndef POLICIES_EVICT_RADIX_H
 #define POLICIES_EVICT_RADIX_H
 
@@ -11,6 +12,7 @@
 struct radix_use {
     int64_t created, last; /* order of arrival, of last use */
     uint32_t hits;         /* uses, the arrival included */
+    bool asked;            /* used since it was let go last */
 };
 struct radix {
     struct ranking leaves;
@@ -34,13 +36,14 @@ static inline void radix_destroy(void *self) {
     free(state);
 }
 static inline struct radix_use *radix_came(struct radix *state, uint32_t slot) {
-    state->uses[slot] = (struct radix_use){state->clock, state->clock, 1};
+    state->uses[slot] = (struct radix_use){state->clock, state->clock, 1, true};
     state->clock++;
     return &state->uses[slot];
 }
 static inline struct radix_use *radix_used(struct radix *state, uint32_t slot) {
     state->uses[slot].last = state->clock++;
     state->uses[slot].hits++;
+    state->uses[slot].asked = true;
     return &state->uses[slot];
 }
 
@@ -58,6 +61,15 @@ static inline struct radix_use *radix_used(struct radix *state, uint32_t slot) {
         const struct radix_use *use = radix_used(state, slot);                                                         \
         ranking_set(&state->leaves, slot, key(&state->leaves.blocks[slot], use));                                      \
     }                                                                                                                  \
+    static void symbol##_release(void *self, uint32_t slot, int64_t now) {                                             \
+        (void)now;                                                                                                     \
+        struct radix *state = self;                                                                                    \
+        struct radix_use *use = &state->uses[slot];                                                                    \
+        if (use->asked)                                                                                                \
+            use->last = state->clock++;                                                                                \
+        use->asked = false;                                                                                            \
+        ranking_set(&state->leaves, slot, key(&state->leaves.blocks[slot], use));                                      \
+    }                                                                                                                  \
     static const struct evict_policy symbol = {.policy = {.abi = POLICY_ABI,                                           \
                                                           .name = name_text,                                           \
                                                           .rule = rule_text,                                           \
@@ -69,7 +81,7 @@ static inline struct radix_use *radix_used(struct radix *state, uint32_t slot) {
                                                .insert = symbol##_insert,                                              \
                                                .touch = symbol##_touch,                                                \
                                                .hold = ranked_hold,                                                    \
-                                               .release = ranked_release,                                              \
+                                               .release = symbol##_release,                                            \
                                                .victim = ranked_victim,                                                \
                                                .remove = ranked_remove};                                               \
     POLICY_REGISTER(evict, symbol)

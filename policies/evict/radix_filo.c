@@ -2,7 +2,7 @@
  *
  * Rule     a heap over unheld leaves by arrival, the latest first. A parent joins when its last child goes.
  * Needs    the tree. Lift: leaf.
- * Cost     O(log n) a hook; 52 bytes a slot.
+ * Cost     O(log n) a hook; 68 bytes a slot.
  * Source   SGLang mem_cache/evict_policy.py.
  * Differs  nodes there are runs of tokens, split where prompts part; here they are blocks. */
 #include "policies/evict/radix.h"
