@@ -17,7 +17,7 @@ enum prefetch_cause {
     PREFETCH_EXPECTED, /* NEED_SESSION: its session is predicted back at expected_ns */
     PREFETCH_PROGRESS  /* a prefetch of its own is under way (stop rules) */
 };
-enum { PREFETCH_TIERS_MAX = 12 };
+enum { PREFETCH_TIERS_MAX = 12, PREFETCH_QUEUE_MAX = 16 }; /* so many of a queue are asked for */
 
 struct prefetch_view {
     enum prefetch_cause cause;

@@ -49,6 +49,13 @@ static inline void random_serving(FILE *out, uint64_t *r) {
     static const int blocks[] = {16, 32, 64, 128, 256, 512}, budgets[] = {256, 512, 2048, 8192};
     static const char *const batches[] = {"chunked", "prefill-first", "{name: chunked, chunk_limit: 200}"},
                              *const routes[] = {"round-robin", "least-loaded", "prefix-aware", "random"};
+    static const char *const prefetches[] = {"none",
+                                             "on-arrival",
+                                             "{name: on-arrival, to: below}",
+                                             "queue-position",
+                                             "{name: queue-position, first: 2, to: below}",
+                                             "next-step",
+                                             "{name: next-step, to: hbm}"};
     static const char *const reuses[] = {"fetch",
                                          "recompute",
                                          "{name: threshold, tokens: 600}",
@@ -62,9 +69,9 @@ static inline void random_serving(FILE *out, uint64_t *r) {
     fprintf(out, "serving:\n  block_tokens: %d\n  token_budget: %d\n  max_sequences: %llu\n  kv_capacity: %llu MB\n",
             TEST_PICK(r, blocks), TEST_PICK(r, budgets), (unsigned long long)(1 + test_below(r, 40)),
             (unsigned long long)(500 + test_below(r, 3000)));
-    fprintf(out, "  preemption: %s\n  batch: %s\n  route: %s\n  reuse: %s\n  route_snapshot_age: %s\n",
+    fprintf(out, "  preemption: %s\n  batch: %s\n  route: %s\n  reuse: %s\n  prefetch: %s\n  route_snapshot_age: %s\n",
             test_below(r, 2) ? "swap" : "recompute", TEST_PICK(r, batches), TEST_PICK(r, routes), TEST_PICK(r, reuses),
-            test_below(r, 3) ? "0" : "2 s");
+            TEST_PICK(r, prefetches), test_below(r, 3) ? "0" : "2 s");
 }
 
 static inline void random_workload(FILE *out, uint64_t *r) {

@@ -127,6 +127,11 @@ static int load_policies(struct variant *v, struct arena *arena, struct error *e
         return -1;
     if (policy_resolve(POLICY_REUSE, o->serving.reuse, "fetch", arena, &v->reuse, &v->reuse_options, err) != 0)
         return -1;
+    if (policy_resolve(POLICY_PREFETCH, o->serving.prefetch, "none", arena, &v->prefetch, &v->prefetch_options, err) !=
+        0)
+        return -1;
+    if (!o->serving.prefetch)
+        v->prefetch = NULL; /* nobody is asked */
     struct tier_options *tiers = o->tiers.items;
     for (size_t t = 0; t < o->tiers.count; t++) {
         const struct policy *policy;

@@ -15,6 +15,8 @@ static struct cluster_setup setup_of(const struct variant_run *run, struct workl
                                   .batch = (const struct batch_policy *)v->batch,
                                   .route = (const struct route_policy *)v->route,
                                   .reuse = (const struct reuse_policy *)v->reuse,
+                                  .prefetch = (const struct prefetch_policy *)v->prefetch,
+                                  .prefetch_options = v->prefetch_options,
                                   .batch_options = v->batch_options,
                                   .route_options = v->route_options,
                                   .reuse_options = v->reuse_options,

@@ -173,6 +173,7 @@ void hierarchy_destroy(struct hierarchy *h) {
         free(h->transfers[i].target);
     }
     network_destroy(h->network);
+    free(h->nobody.slots);
     free(h->offers);
     free(h->admits);
     free(h->asked);

@@ -116,6 +116,11 @@ enum kv_result kv_begin(struct hierarchy *hierarchy, uint32_t instance, struct k
 enum kv_result kv_begin_tail(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv,
                              const struct kv_identity *identity, uint32_t hbm, uint32_t skip, uint32_t fetch,
                              uint64_t tag, sim_time now);
+/* Brings the `blocks` blocks after the hits up for nobody: into HBM (to 0; only what can be had now), or copies what
+ * lies below tier `to` into it, as promotion, where there is a path and admission allows it. Returns the blocks that
+ * move. */
+uint32_t kv_prefetch(struct hierarchy *hierarchy, uint32_t instance, const struct kv_identity *identity, uint32_t hbm,
+                     uint32_t arriving, uint32_t blocks, uint32_t to, sim_time now);
 /* All before the tail is published and all of the tail has landed: its blocks follow the others. */
 void kv_join(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv);
 /* Leading blocks of the tail that could still be left out of its loads: no byte of them has moved. */

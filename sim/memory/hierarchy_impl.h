@@ -100,6 +100,7 @@ struct hierarchy {
     uint32_t **arriving;        /* [instance][hbm slot]: its load, + 1 */
     bool *hungry;               /* [instance]: blocks were asked for and not to be had, and none since */
     uint32_t acting;            /* the instance on whose account things happen now */
+    struct kv nobody;           /* scratch of prefetches */
     struct admit_block *offers; /* scratch */
     bool *admits;
     uint32_t *asked;

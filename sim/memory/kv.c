@@ -1,4 +1,6 @@
 /* The blocks of live requests in HBM: onboarding, filling, letting go, swapping. */
+#include <stdlib.h>
+
 #include "sim/memory/hierarchy_impl.h"
 
 static int64_t next_use(const struct kv_identity *identity, uint32_t i) {
@@ -211,13 +213,15 @@ static void start_loads(struct hierarchy *h, struct kv *kv, const struct onboard
                 transfers[level] = transfer_open(h, TRANSFER_LOAD, plan->instance, level, 0, now);
             transfer_add(h, transfers[level], h->slots[i], kv->slots[i]);
             arriving[kv->slots[i]] = transfers[level] + 1;
-            tier_hold(hbm->tier, kv->slots[i], now); /* the request's; the first reference is the transfer's */
+            if (wait != NO_WAIT)
+                tier_hold(hbm->tier, kv->slots[i], now); /* the request's; the first reference is the transfer's */
         }
         i = end + 1;
     }
     for (uint32_t level = 1; level < h->level_count; level++)
         if (transfers[level] != NO_TRANSFER) {
-            wait_for(h, wait, transfers[level]);
+            if (wait != NO_WAIT)
+                wait_for(h, wait, transfers[level]);
             if (plan->backwards)
                 transfer_reverse(h, transfers[level]);
             transfer_start(h, transfers[level], h->transfers[transfers[level]].count);
@@ -307,6 +311,58 @@ enum kv_result kv_begin_tail(struct hierarchy *h, uint32_t instance, struct kv *
     kv->tail_first = plan.first;
     kv->tail_count = fetch;
     return result;
+}
+
+static uint32_t prefetch_to_hbm(struct hierarchy *h, const struct onboarding *given, sim_time now) {
+    struct onboarding plan = *given;
+    if (h->nobody.room < plan.count) {
+        h->nobody.room = 2 * plan.count;
+        h->nobody.slots = realloc(h->nobody.slots, h->nobody.room * sizeof *h->nobody.slots);
+        MUST(h->nobody.slots != NULL);
+    }
+    survey(h, &h->nobody, &plan);
+    if (plan.missing == 0 || !secure(h, &h->nobody, &plan, now))
+        return 0;
+    tier_release_all(level_tier(h, 0, plan.instance), h->nobody.slots, plan.count, now);
+    start_loads(h, &h->nobody, &plan, NO_WAIT, now);
+    return plan.missing;
+}
+
+/* From each tier below `to`, those of ids[0..count) that it holds. */
+static uint32_t prefetch_to_tier(struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
+                                 uint32_t to, sim_time now) {
+    uint64_t before = h->started_bytes;
+    uint32_t *slots = malloc(count * sizeof *slots);
+    MUST(slots != NULL);
+    for (uint32_t from = to + 1; from < h->level_count; from++) {
+        const struct tier *tier = level_tier(h, from, instance);
+        if (route_of(h, instance, from, to)->count == 0)
+            continue;
+        tier_find_all(tier, ids, count, slots);
+        for (uint32_t i = 0; i < count; i++)
+            if (slots[i] != SLOT_NONE && tier_state(tier, slots[i]) != SLOT_RESIDENT)
+                slots[i] = SLOT_NONE;
+        offload(h, instance, from, to, ADMIT_FILL, slots, count, true, now);
+    }
+    free(slots);
+    return h->started_bytes > before ? count : 0;
+}
+
+uint32_t kv_prefetch(struct hierarchy *h, uint32_t instance, const struct kv_identity *identity, uint32_t hbm,
+                     uint32_t arriving, uint32_t blocks, uint32_t to, sim_time now) {
+    struct onboarding plan = {.identity = identity,
+                              .instance = instance,
+                              .hits = hbm,
+                              .held = hbm + arriving,
+                              .first = hbm + arriving,
+                              .count = hbm + arriving + blocks};
+    h->acting = instance;
+    uint32_t moved = to == 0               ? prefetch_to_hbm(h, &plan, now)
+                     : to < h->level_count ? prefetch_to_tier(h, instance, identity->ids + plan.first, blocks, to, now)
+                                           : 0;
+    evictions_start(h);
+    timers_update(h);
+    return moved;
 }
 
 bool kv_extend(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t blocks, sim_time now) {

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "sim/serve/prefetch.h"
 #include "sim/serve/router.h"
 #include "sim/serve/timers.h"
 
@@ -64,6 +65,14 @@ static void wakes_fire(void *self, sim_time now) {
     engine_set(fleet->engine, fleet->wake_source, wakes_next(&fleet->wakes));
 }
 
+/* What a session asks next is known to come, not when: its blocks may move up meanwhile. */
+static void announce(struct cluster *cluster, const struct request_spec *spec, sim_time now) {
+    timers_set(&cluster->timers, spec->arrival_ns, spec, -1);
+    struct request next = {.spec = *spec, .target = spec->prompt_tokens};
+    if (spec->arrival_ns > now && spec->prompt_tokens > 0)
+        prefetch_ask(&cluster->instances[cluster->fleet.ended_instance], &next, PREFETCH_STEPS, 1, now);
+}
+
 static void request_ended(void *self, const struct request_spec *spec, sim_time now) {
     struct cluster *cluster = self;
     struct fleet *fleet = &cluster->fleet;
@@ -75,7 +84,7 @@ static void request_ended(void *self, const struct request_spec *spec, sim_time 
     for (size_t i = 0; i < count; i++) {
         MUST(after[i].arrival_ns >= now);
         if (after[i].arrival_ns <= setup->stop_after_ns)
-            timers_set(&cluster->timers, after[i].arrival_ns, &after[i], -1);
+            announce(cluster, &after[i], now);
     }
     if (count > 0)
         engine_set(fleet->engine, cluster->timer_source, timers_next(&cluster->timers));

@@ -7,6 +7,7 @@
 
 #include "models/step.h"
 #include "policies/batch.h"
+#include "policies/prefetch.h"
 #include "policies/reuse.h"
 #include "policies/route.h"
 #include "sim/base/record.h"
@@ -24,9 +25,9 @@ struct serve_options {
     double hbm_reserve_bytes; /* a GPU: CUDA context, graphs, NCCL */
     double kv_capacity_bytes; /* an instance: given instead of computed; 0: computed */
     int preemption;           /* enum preemption */
-    const struct node *batch, *route, *reuse; /* policies: NAME or {name: NAME, its options} */
-    int64_t max_context_tokens;               /* longer requests are rejected; 0: the architecture's */
-    double route_snapshot_age_s;              /* the router's view is this old at most; 0: exact */
+    const struct node *batch, *route, *reuse, *prefetch; /* policies: NAME or {name: NAME, its options} */
+    int64_t max_context_tokens;                          /* longer requests are rejected; 0: the architecture's */
+    double route_snapshot_age_s;                         /* the router's view is this old at most; 0: exact */
     double request_overhead_s; /* host time a request before it can be scheduled, beside the engine profile's */
 };
 extern const struct option serve_options_table[];
@@ -43,6 +44,8 @@ struct cluster_setup {
     const struct route_policy *route;
     const struct reuse_policy *reuse;
     const void *batch_options, *route_options, *reuse_options;
+    const struct prefetch_policy *prefetch; /* NULL: none */
+    const void *prefetch_options;
     enum dtype kv_dtype;
     int64_t tp;
     const struct node_options *node;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "sim/serve/prefetch.h"
 #include "sim/serve/schedule.h"
 
 static void instance_fire(void *self, sim_time now);
@@ -73,6 +74,7 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     }
     instance->outstanding_tokens += (int64_t)tokens;
     list_append(&fleet->requests, &instance->waiting, id);
+    prefetch_ask(instance, request, PREFETCH_ARRIVAL, instance->waiting.count - 1, now);
     instance_touch(instance, now);
 }
 
@@ -215,6 +217,7 @@ void instance_end_request(struct instance *instance, uint32_t id, sim_time now) 
     request_emit(request, (uint16_t)instance->index, REQUEST_FINISHED, now, fleet->setup->sink);
     fleet->result->finished++;
     struct request_spec spec = request->spec;
+    fleet->ended_instance = instance->index;
     request_close(&fleet->requests, id);
     fleet->ended(fleet->ended_self, &spec, now);
 }
@@ -357,6 +360,7 @@ static void instance_fire(void *self, sim_time now) {
         list_prepend(&instance->fleet->requests, &instance->waiting, id);
     }
     instance_schedule(instance, now);
+    prefetch_queue(instance, now);
     if (instance->fleet->setup->audit)
         hierarchy_audit(instance->fleet->hierarchy);
 }

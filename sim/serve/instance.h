@@ -35,6 +35,7 @@ struct fleet {
     /* A request has ended (finished or rejected); its spec is valid during the call. */
     void (*ended)(void *self, const struct request_spec *spec, sim_time now);
     void *ended_self;
+    uint32_t ended_instance; /* where that was */
 };
 
 /* The run in progress. */

@@ -73,6 +73,7 @@ struct request {
     bool plain;                      /* no room was left to compute beside its load: it loads first */
     uint8_t lowest_tier;             /* that it fetches from */
     uint32_t tail_blocks[TIERS_MAX]; /* TAIL: of the tail, by tier */
+    bool prefetched;                 /* of what lower tiers hold of it, something has been moved up */
     uint64_t alarm;                  /* number of its wake; 0: none */
     struct decision decision;
     /* Accounts. */
