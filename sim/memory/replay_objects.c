@@ -30,7 +30,8 @@ int replay_read_oracle(const void *bytes, size_t size, const char *name, struct 
                             at / RECORD_BYTES + 1, last - time_s);
         }
         last = time_s;
-        struct replay_request request = {.at_ns = (int64_t)time_s * SIM_SECOND, .blocks = 1};
+        struct replay_request request = {
+            .at_ns = (int64_t)time_s * SIM_SECOND, .blocks = 1, .session = trace->request_count};
         replay_trace_add(trace, &request, &id, &object_bytes);
     }
     *out = trace;
@@ -82,7 +83,7 @@ int replay_read_lines(const char *text, size_t size, const char *name, struct re
                 "not an access: '%.*s'\n  hint: a line is ID or ID,SIZE, both whole numbers, SIZE at least 1",
                 trimmed - at < 40 ? (int)(trimmed - at) : 40, at);
         }
-        struct replay_request request = {.at_ns = line, .blocks = 1};
+        struct replay_request request = {.at_ns = line, .blocks = 1, .session = trace->request_count};
         if (trimmed > at)
             replay_trace_add(trace, &request, &id, &bytes);
         at = stop + 1;
