@@ -11,7 +11,8 @@ static const char *const lift_names[] = {"hbm", "below", NULL};
 #define LIFT_TO_ROW(type, member, where)                                                                               \
     {                                                                                                                  \
         .name = "to", .kind = OPTION_CHOICE, .offset = offsetof(type, member), .fallback = where,                      \
-        .choices = lift_names, .help = "where blocks are brought: hbm, as far as there is room without harm; or the tier below it"    \
+        .choices = lift_names,                                                                                         \
+        .help = "where blocks are brought: hbm, as far as there is room without harm; or the tier below it"            \
     }
 
 /* All that lower tiers hold of the prompt, as far as HBM has room without harm; below HBM, whatever lies deeper. */

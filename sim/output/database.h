@@ -72,8 +72,8 @@ struct database_stream {
 void database_stream(struct database_stream *stream, struct database *database, int64_t variant, const char *at,
                      bool requests, bool runs, bool transfers);
 
-/* One number from a file that was committed: the first column of the first row of `sql`. -1: the SQL is wrong, or gives no
- * number. */
+/* One number from a file that was committed: the first column of the first row of `sql`. -1: the SQL is wrong, or gives
+ * no number. */
 int database_ask(const char *path, const char *sql, double *value, struct error *err);
 
 /* docs/database.md. */
