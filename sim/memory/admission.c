@@ -1,5 +1,6 @@
 /* What stands in front of a tier: whether a block that is offered to it is written there. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/memory/hierarchy_impl.h"
 
@@ -12,7 +13,11 @@ void admission_create(struct bank *unit) {
     unit->admit_wake = SIM_NEVER;
     if (!policy)
         return;
-    unit->admit_self = policy->create ? policy->create(&context) : (void *)(uintptr_t)options->admit_options;
+    /* Without state of its own self is the options, which it only reads. */
+    if (policy->create)
+        unit->admit_self = policy->create(&context);
+    else
+        memcpy(&unit->admit_self, &options->admit_options, sizeof unit->admit_self);
     if (policy->timer)
         unit->admit_wake = policy->timer(unit->admit_self, 0);
 }

@@ -155,12 +155,12 @@ void reuse_begun(struct instance *instance, uint32_t id, const struct kv_lookup 
     struct request *request = instance_request(instance, id);
     uint32_t first = 0;
     request->lowest_tier = 0;
-    for (uint8_t t = 1; t < TIERS_MAX; t++) {
+    for (uint32_t t = 1; t < TIERS_MAX; t++) {
         uint32_t end = first + found->tier_blocks[t], from = first > plan->skip ? first : plan->skip,
                  to = end < plan->skip + plan->fetch ? end : plan->skip + plan->fetch;
         request->tail_blocks[t] = to > from ? to - from : 0;
         if (to > from)
-            request->lowest_tier = t;
+            request->lowest_tier = (uint8_t)t;
         first = end;
     }
     request->alarm = 0;
