@@ -15,8 +15,8 @@ struct node;
 int load_arch(const char *name, struct place at, struct arena *arena, struct arch **out, struct error *err);
 /* configs/hardware. */
 int load_gpu(const char *name, struct place at, struct arena *arena, struct gpu **out, struct error *err);
-/* The same by a scenario's `gpu:`, a name or a mapping: figures laid over those of its `base`. A GPU that was changed is
- * not the one that was measured: its name ends in a star unless the mapping gives one. *name: of the base. */
+/* The same by a scenario's `gpu:`, a name or a mapping: figures laid over those of its `base`. A GPU that was changed
+ * is not the one that was measured: its name ends in a star unless the mapping gives one. *name: of the base. */
 int load_gpu_changed(const struct node *node, struct arena *arena, struct gpu **out, const char **name,
                      struct error *err);
 /* configs/profiles: the GPU's own, or h100-sxm's, whose constants are then scaled by datasheet. */
