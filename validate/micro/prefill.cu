@@ -10,6 +10,7 @@
 
 struct prefill_point {
     int batch, length, prefix, q_heads, kv_heads, head, page;
+    enum prefill_way way;
 };
 
 /* What a point needs on the device. */
@@ -34,7 +35,7 @@ struct prefill_bench {
 prefill_bench::prefill_bench(struct context *c, const struct prefill_point &d, const struct pool &pool) {
     std::mt19937_64 random((uint64_t)(now_s() * 1e9));
     int keys = d.prefix + d.length;
-    shape = {d.q_heads, d.kv_heads, d.head, d.batch, d.length, keys, d.page, 0, 0, PREFILL_ANY, 0};
+    shape = {d.q_heads, d.kv_heads, d.head, d.batch, d.length, keys, d.page, 0, 0, d.way, 0};
     rows = (size_t)d.batch * (size_t)d.length;
     size_t elements = rows * (size_t)(d.q_heads * d.head);
     rotated = (int)std::min<size_t>(16, std::max<size_t>(1, ((size_t)256 << 20) / (2 * elements)));
@@ -129,7 +130,11 @@ static double check(struct context *c, const struct prefill_bench &b, const std:
 static void prefill_row(struct context *c, struct prefill_library *library, const struct pool &pool,
                         const struct prefill_point &d) {
     std::string params = text("length=%d prefix=%d batch=%d q_heads=%d kv_heads=%d head=%d page=%d%s", d.length,
-                              d.prefix, d.batch, d.q_heads, d.kv_heads, d.head, d.page, d.page ? "" : " contiguous");
+                              d.prefix, d.batch, d.q_heads, d.kv_heads, d.head, d.page,
+                              !d.page                   ? " contiguous"
+                              : d.way == PREFILL_GRAPH  ? " in_place"
+                              : d.way == PREFILL_GATHER ? " gathered"
+                                                        : "");
     row_try(c, "cudnn", params, [&] {
         char why[PREFILL_WHY] = "";
         struct prefill_bench b(c, d, pool);
@@ -170,17 +175,23 @@ void group_prefill(struct context *c) {
     const int heads[3][2] = {{32, 8}, {28, 4}, {16, 2}}; /* Llama-3.1-8B, Qwen2.5-7B, Llama-3.1-70B over four GPUs */
     for (auto &h : heads) {
         for (int n : {128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768})
-            points.push_back({1, n, 0, h[0], h[1], 128, 16});
+            points.push_back({1, n, 0, h[0], h[1], 128, 16, PREFILL_ANY});
         for (int n : {128, 512, 2048, 8192})
             for (int prefix : {2048, 8192, 32768, 65536})
-                points.push_back({1, n, prefix, h[0], h[1], 128, 16});
+                points.push_back({1, n, prefix, h[0], h[1], 128, 16, PREFILL_ANY});
         const int batches[6][2] = {{4, 128}, {2, 2048}, {4, 1024}, {8, 512}, {16, 128}, {16, 512}};
         for (auto &b : batches)
-            points.push_back({b[0], b[1], 0, h[0], h[1], 128, 16});
+            points.push_back({b[0], b[1], 0, h[0], h[1], 128, 16, PREFILL_ANY});
     }
-    for (int n : {512, 4096, 16384}) /* what pages cost */
-        points.push_back({1, n, 0, 32, 8, 128, 0});
-    points.push_back({1, 512, 32768, 32, 8, 128, 0});
+    /* What pages cost: contiguous K and V, pages read in place, pages gathered first */
+    const int ways[][3] = {{1, 512, 0},    {1, 2048, 0},    {1, 8192, 0},     {1, 128, 8192},
+                           {1, 512, 8192}, {1, 512, 65536}, {1, 2048, 32768}, {16, 128, 0}};
+    for (auto &w : ways) {
+        points.push_back({w[0], w[1], w[2], 32, 8, 128, 0, PREFILL_ANY});
+        for (enum prefill_way way : {PREFILL_GRAPH, PREFILL_GATHER})
+            for (int page : {16, 64})
+                points.push_back({w[0], w[1], w[2], 32, 8, 128, page, way});
+    }
     for (const struct prefill_point &d : points)
         if (!c->quick || d.length == 512)
             prefill_row(c, library, pool, d);
