@@ -35,7 +35,7 @@ endif
 define features
 features of this build:
   OpenMP  $(if $(openmp),found: variants of a run and points of a sweep use all cores,not found for $(CC): variants of a run and points of a sweep go one after another)
-  CUDA    $(if $(NVCC),found $(NVCC)$(if $(cuda_objs),: builds $(BUILD)/tiersim-calibrate,; validate/ has no .cu file$(comma) so nothing is built with it),nvcc not found: no tiersim-calibrate$(comma) so `tiersim calibrate` is off; everything else is built)
+  CUDA    $(if $(NVCC),found $(NVCC)$(if $(cuda_objs),: builds $(BUILD)/tiersim-calibrate$(if $(cuda_lacks), without what needs $(cuda_lacks)),; validate/ has no .cu file$(comma) so nothing is built with it),nvcc not found: no tiersim-calibrate$(comma) so `tiersim calibrate` is off; everything else is built)
   MPI     $(if $(mpi),found $(mpi); ,not found; )no program uses it: a sweep goes over machines by --shard i/n
   fuzzing $(if $(fuzz_cc),found $(fuzz_cc): `make fuzz` works,clang not found: `make fuzz` is off)
 endef
@@ -53,9 +53,11 @@ all_cxxflags = -std=c++17 $(CXXFLAGS) $(noreturn) $(base_flags) $(CPPFLAGS)
 # sm_90 runs as it is on Hopper; PTX of compute_80 is translated by the driver for any other since Ampere.
 all_nvccflags = -std=c++17 -O2 $(noreturn) -I. -I$(BUILD) -D_GNU_SOURCE -Xcompiler -Wall$(if $(CI),$(comma)-Werror) \
 	-gencode arch=compute_90,code=sm_90 -gencode arch=compute_80,code=compute_80
-CUDA_LIBS ?= $(addprefix -l,$(foreach l,cublas cublasLt,$(if $(wildcard $(dir $(NVCC))../lib64/lib$l.so),$l)))
-# As the sources ask: __has_include(<cudnn.h>).
-CUDA_LIBS += $(if $(NVCC),$(shell echo '\#include <cudnn.h>' | $(NVCC) -x cu -E - >/dev/null 2>&1 && echo -lcudnn))
+# As the sources ask: __has_include(<cudnn.h>). NCCL and cuFile are opened at run time; of them the headers are needed.
+cuda_has = $(if $(NVCC),$(shell echo '$(hash)include <$1.h>' | $(NVCC) -x cu -E - >/dev/null 2>&1 && echo $1))
+cuda_found := $(foreach h,cudnn nccl cufile,$(call cuda_has,$h))
+cuda_lacks := $(filter-out $(cuda_found),cudnn nccl cufile)
+CUDA_LIBS ?= -lcublas -lcublasLt $(addprefix -l,$(filter cudnn,$(cuda_found)))
 LDLIBS = $(pkg_libs) -lsimdjson -lm -ldl -lstdc++
 
 # --- Sources. ROOMS can be narrowed: make ROOMS="sim/base sim/engine" build/tests/exactness_units

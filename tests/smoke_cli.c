@@ -38,6 +38,7 @@ static void helps(void **state) {
     SAYS(RUN_VERB(transfer, NULL, "--help"), "Usage: tiersim transfer", "--from=", "--to=", "--blocks=", "--api=");
     SAYS(RUN_VERB(cache, NULL, "--help"), "Usage: tiersim cache", "--policy=", "--size=", "--semantics=");
     SAYS(RUN_VERB(list, NULL, "--help"), "Usage: tiersim list", "policies, models, hardware");
+    SAYS(RUN_VERB(calibrate, NULL, "--help"), "usage: tiersim calibrate -o DIR", "--continue");
     SAYS(RUN_VERB(fit, NULL, "--help"), "Usage: tiersim fit", "--output=");
     SAYS(RUN_VERB(docs, NULL, "--help"), "usage: tiersim docs config|schema|database");
 }

@@ -18,6 +18,7 @@ static const struct verb {
     {"cache", "replay a trace through eviction policies, block by block", verb_cache},
     {"trace", "what a trace or a workload is like: lengths, arrivals, reuse; traces out of either", verb_trace},
     {"list", "what there is: policies, models, hardware, nodes, prices, workloads ...", verb_list},
+    {"calibrate", "measure this machine: kernels, links, disk; needs tiersim-calibrate (CUDA)", verb_calibrate},
     {"fit", "fit kernel constants to timings: a profile and its accuracy", verb_fit},
     {"validate", "the models against measured rows: predicted over measured, op by op", verb_validate},
     {"cases", "published results against what tiersim says of them", verb_cases},

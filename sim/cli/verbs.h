@@ -8,6 +8,7 @@ int verb_transfer(int argc, char **argv);
 int verb_cache(int argc, char **argv);
 int verb_trace(int argc, char **argv);
 int verb_list(int argc, char **argv);
+int verb_calibrate(int argc, char **argv);
 int verb_fit(int argc, char **argv);
 int verb_validate(int argc, char **argv);
 int verb_cases(int argc, char **argv);

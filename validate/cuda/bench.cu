@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cuda_bf16.h>
-#include <dlfcn.h>
 #include <time.h>
 
 void fail(const char *format, ...) {
@@ -14,6 +13,15 @@ void fail(const char *format, ...) {
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     throw failure(message);
+}
+
+void skip(const char *format, ...) {
+    char message[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    throw skipped(message);
 }
 
 std::string text(const char *format, ...) {
@@ -34,7 +42,7 @@ double now_s(void) {
 struct timing timing_of(std::vector<double> seconds) {
     std::sort(seconds.begin(), seconds.end());
     size_t n = seconds.size();
-    return {seconds[n / 2], seconds[n / 10], seconds[(9 * n) / 10], seconds[0], (int)n, 0.0};
+    return {seconds[n / 2], seconds[n / 10], seconds[(9 * n) / 10], seconds[0], (int)n, 0.0, 0, 0.0};
 }
 
 static std::string without_commas(std::string s) {
@@ -44,11 +52,12 @@ static std::string without_commas(std::string s) {
 }
 
 void row_write(struct context *c, const struct row &row, const struct timing &t) {
+    double joules = row.joules > 0.0 ? row.joules : t.joules;
     double rate = row.bytes > 0.0 ? row.bytes / t.median_s : row.flops / t.median_s;
     fprintf(c->rows, "%s,%s,%s,%.0f,%.0f,%.4f,%.4f,%.4f,%.4f,%d,%.3f,%.6g,%.6g,%.3g,%.6g,%d,%s\n", c->group,
             row.variant.c_str(), without_commas(row.params).c_str(), row.bytes, row.flops, t.median_s * 1e6,
             t.p10_s * 1e6, t.p90_s * 1e6, t.min_s * 1e6, t.count, t.submit_s * 1e6, rate, row.ceiling, row.error,
-            row.joules, nvml_sm_mhz(), without_commas(row.note).c_str());
+            joules, t.sm_mhz ? t.sm_mhz : nvml_sm_mhz(), without_commas(row.note).c_str());
     fflush(c->rows);
     c->measured++;
     printf("  %-10s %-14s %-58s %10.2f us", c->group, row.variant.c_str(), row.params.c_str(), t.median_s * 1e6);
@@ -62,6 +71,17 @@ void row_write(struct context *c, const struct row &row, const struct timing &t)
     fflush(stdout);
 }
 
+static void row_without_time(struct context *c, const char *variant, const std::string &params, const char *what,
+                             const char *why) {
+    if (c->rows) {
+        fprintf(c->rows, "%s,%s,%s,,,,,,,0,,,,,,,%s %s\n", c->group, variant, without_commas(params).c_str(), what,
+                without_commas(why).c_str());
+        fflush(c->rows);
+    }
+    printf("  %-10s %-14s %s %s: %s\n", c->group, variant, params.c_str(), what, why);
+    fflush(stdout);
+}
+
 void row_try(struct context *c, const char *variant, const std::string &params, const std::function<void()> &body) {
     if (now_s() > c->deadline_s) {
         c->left_out++;
@@ -69,13 +89,12 @@ void row_try(struct context *c, const char *variant, const std::string &params, 
     }
     try {
         body();
+    } catch (const skipped &e) {
+        c->skipped++;
+        row_without_time(c, variant, params, "SKIPPED", e.what());
     } catch (const std::exception &e) {
         c->failed++;
-        fprintf(c->rows, "%s,%s,%s,,,,,,,0,,,,,,,FAILED %s\n", c->group, variant, without_commas(params).c_str(),
-                without_commas(e.what()).c_str());
-        fflush(c->rows);
-        printf("  %-10s %-14s %s FAILED: %s\n", c->group, variant, params.c_str(), e.what());
-        fflush(stdout);
+        row_without_time(c, variant, params, "FAILED", e.what());
         cudaGetLastError();
     }
 }
@@ -93,26 +112,39 @@ void spin(cudaStream_t stream, double seconds) {
 }
 
 struct timing time_device(struct context *c, int reps, int inner, const std::function<void(int)> &call) {
-    cudaEvent_t from, to;
-    CUDA_OK(cudaEventCreate(&from));
-    CUDA_OK(cudaEventCreate(&to));
+    device_event from, to;
     std::vector<double> seconds;
+    std::vector<int> mhz;
+    double busy = 0.0, wall = now_s(), joules = 0.0;
     for (int rep = -2; rep < reps; rep++) {
+        if (rep == 0) { /* the second warm-up says how long the rest will take */
+            joules = (now_s() - wall) * reps > 0.5 ? nvml_joules() : 0.0;
+            wall = now_s();
+        }
+        if (rep == -1)
+            wall = now_s();
         spin(c->stream, 40e-6 + 8e-6 * inner);
-        CUDA_OK(cudaEventRecord(from, c->stream));
+        CUDA_OK(cudaEventRecord(from.event, c->stream));
         for (int i = 0; i < inner; i++)
             call(i);
-        CUDA_OK(cudaEventRecord(to, c->stream));
+        CUDA_OK(cudaEventRecord(to.event, c->stream));
         CUDA_OK(cudaGetLastError());
-        CUDA_OK(cudaEventSynchronize(to));
+        if (rep == reps / 2 || rep == reps - 1) /* all is enqueued: the reading delays nothing that is timed */
+            mhz.push_back(nvml_sm_mhz());
+        CUDA_OK(cudaEventSynchronize(to.event));
         float ms;
-        CUDA_OK(cudaEventElapsedTime(&ms, from, to));
-        if (rep >= 0)
-            seconds.push_back(1e-3 * (double)ms / inner);
+        CUDA_OK(cudaEventElapsedTime(&ms, from.event, to.event));
+        if (rep < 0)
+            continue;
+        seconds.push_back(1e-3 * (double)ms / inner);
+        busy += 1e-3 * (double)ms;
     }
-    cudaEventDestroy(from);
-    cudaEventDestroy(to);
-    return timing_of(seconds);
+    struct timing t = timing_of(seconds);
+    t.sm_mhz = *std::min_element(mhz.begin(), mhz.end());
+    wall = now_s() - wall;
+    if (joules > 0.0 && wall > 0.4 && busy > 0.9 * wall)
+        t.joules = (nvml_joules() - joules) / reps / inner;
+    return t;
 }
 
 struct timing time_host(struct context *c, int reps, const std::function<void()> &call) {
@@ -162,43 +194,19 @@ void fill_random(void *data, size_t bytes, uint64_t seed, enum fill fill, cudaSt
     CUDA_OK(cudaGetLastError());
 }
 
-/* --- NVML, found at run time: the library belongs to the driver, not to the toolkit. */
-struct nvml {
-    void *device;
-    int (*energy)(void *, unsigned long long *);
-    int (*clock)(void *, int, unsigned *);
-    int (*power)(void *, unsigned *);
-};
-static struct nvml *nvml_open(void) {
-    static struct nvml n;
-    static bool tried;
-    if (!tried) {
-        tried = true;
-        void *lib = dlopen("libnvidia-ml.so.1", RTLD_NOW);
-        if (!lib)
-            return &n;
-        int (*init)(void) = (int (*)(void))dlsym(lib, "nvmlInit_v2");
-        int (*handle)(unsigned, void **) = (int (*)(unsigned, void **))dlsym(lib, "nvmlDeviceGetHandleByIndex_v2");
-        if (!init || !handle || init() || handle(0, &n.device))
-            return &n;
-        n.energy = (int (*)(void *, unsigned long long *))dlsym(lib, "nvmlDeviceGetTotalEnergyConsumption");
-        n.clock = (int (*)(void *, int, unsigned *))dlsym(lib, "nvmlDeviceGetClockInfo");
-        n.power = (int (*)(void *, unsigned *))dlsym(lib, "nvmlDeviceGetPowerUsage");
-    }
-    return &n;
+device_buffer::device_buffer(size_t bytes) {
+    if (cudaMalloc(&data, bytes) == cudaSuccess)
+        return;
+    size_t unused = 0, all = 0;
+    cudaGetLastError();
+    cudaMemGetInfo(&unused, &all);
+    fail("too little GPU memory: %.1f GB wanted, %.1f of %.1f GB free", 1e-9 * (double)bytes, 1e-9 * (double)unused,
+         1e-9 * (double)all);
 }
-double nvml_joules(void) {
-    struct nvml *n = nvml_open();
-    unsigned long long mj = 0;
-    return n->energy && !n->energy(n->device, &mj) ? 1e-3 * (double)mj : 0.0;
-}
-int nvml_sm_mhz(void) {
-    struct nvml *n = nvml_open();
-    unsigned mhz = 0;
-    return n->clock && !n->clock(n->device, 1, &mhz) ? (int)mhz : 0;
-}
-double nvml_watts(void) {
-    struct nvml *n = nvml_open();
-    unsigned mw = 0;
-    return n->power && !n->power(n->device, &mw) ? 1e-3 * mw : 0.0;
+host_buffer::host_buffer(size_t bytes) {
+    cudaError_t status = cudaHostAlloc((void **)&data, bytes, cudaHostAllocPortable);
+    if (status == cudaSuccess)
+        return;
+    cudaGetLastError();
+    fail("%.1f GB of host memory could not be pinned: %s", 1e-9 * (double)bytes, cudaGetErrorString(status));
 }

@@ -18,6 +18,11 @@ struct failure : std::runtime_error {
 };
 /* Throws failure: a row that cannot be measured. */
 [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+struct skipped : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+/* Throws skipped: this machine or this build has not what the row needs. It is written as such, and is no failure. */
+[[noreturn]] void skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define CUDA_OK(call)                                                                                                  \
     do {                                                                                                               \
         cudaError_t status_ = (call);                                                                                  \
@@ -38,7 +43,7 @@ struct context {
     struct ceilings *ceilings;
     cudaDeviceProp gpu;
     cudaStream_t stream;
-    int measured, failed, left_out;
+    int measured, failed, left_out, skipped, gpus;
 };
 
 /* Seconds of one call: median and spread over `count` repetitions. */
@@ -46,6 +51,8 @@ struct timing {
     double median_s, p10_s, p90_s, min_s;
     int count;
     double submit_s; /* host time until the last call had returned; 0: not measured */
+    int sm_mhz;      /* while it ran; 0: read as the row is written */
+    double joules;   /* of one call; 0: too short for the driver's counter */
 };
 
 struct row {
@@ -64,7 +71,8 @@ std::string text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Holds the stream for about `seconds`, so that what is enqueued meanwhile runs back to back. */
 void spin(cudaStream_t stream, double seconds);
-/* Device time of one of `inner` calls that run back to back; call(i) enqueues the i-th. */
+/* Device time of one of `inner` calls that run back to back; call(i) enqueues the i-th. The clock is read while they
+ * run; joules where the repetitions take half a second or more, hardly interrupted. */
 struct timing time_device(struct context *c, int reps, int inner, const std::function<void(int)> &call);
 /* The host's clock from the first submission to the return of the synchronisation. */
 struct timing time_host(struct context *c, int reps, const std::function<void()> &call);
@@ -75,14 +83,29 @@ void fill_random(void *data, size_t bytes, uint64_t seed, enum fill fill, cudaSt
 /* Device memory that is given back when the row is over. */
 struct device_buffer {
     void *data = nullptr;
-    explicit device_buffer(size_t bytes) { CUDA_OK(cudaMalloc(&data, bytes)); }
+    explicit device_buffer(size_t bytes); /* throws failure, with what is free */
     ~device_buffer() { cudaFree(data); }
     device_buffer(const device_buffer &) = delete;
     device_buffer &operator=(const device_buffer &) = delete;
     template <typename T> T *as() const { return static_cast<T *>(data); }
 };
+/* Pinned memory of the host; mapped into every GPU. */
+struct host_buffer {
+    char *data = nullptr;
+    explicit host_buffer(size_t bytes);
+    ~host_buffer() { cudaFreeHost(data); }
+    host_buffer(const host_buffer &) = delete;
+    host_buffer &operator=(const host_buffer &) = delete;
+};
+struct device_event {
+    cudaEvent_t event = nullptr;
+    explicit device_event(unsigned flags = cudaEventDefault) { CUDA_OK(cudaEventCreateWithFlags(&event, flags)); }
+    ~device_event() { cudaEventDestroy(event); }
+    device_event(const device_event &) = delete;
+    device_event &operator=(const device_event &) = delete;
+};
 
-/* The driver's own readings, by dlopen; 0 where there is none. */
+/* The driver's own readings of the current GPU, by dlopen; 0 where there is none. */
 double nvml_joules(void);
 int nvml_sm_mhz(void);
 double nvml_watts(void);
@@ -91,6 +114,7 @@ struct group {
     const char *name, *help;
     double seconds_max;
     void (*run)(struct context *c);
+    double seconds; /* as it took on an H200; 0: unknown, seconds_max counts */
 };
 extern const struct group groups[];
 extern const int group_count;

@@ -1,18 +1,17 @@
 /* tiersim-calibrate: measures this machine. One process a group; see validate/README.md. */
-#include "validate/cuda/bench.cuh"
+#include "validate/cuda/run.cuh"
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+/* name, help, most seconds, function, seconds on an H200 (for what is left; 0: the most counts) */
 const struct group groups[] = {
     {"ceilings", "bandwidth of reads, copies and writes; bf16 rate; link, each way", 40, group_ceilings},
     {"launch", "launches from a stream and from a graph, 1 to 1000 kernels", 20, group_launch},
@@ -29,18 +28,21 @@ const struct group groups[] = {
 };
 const int group_count = sizeof groups / sizeof *groups;
 
-static const char header[] =
+const char rows_header[] =
     "group,variant,params,bytes,flops,us_median,us_p10,us_p90,us_min,n,us_submit,rate_per_s,ceiling_per_s,error,joules,"
-    "sm_mhz,note\n";
-
-struct arguments {
-    const char *dir, *only;
-    bool quick, list;
-};
+    "sm_mhz,note";
 
 static int usage(FILE *to, int code) {
-    fprintf(to, "usage: tiersim-calibrate -o DIR [--only GROUP[,GROUP]] [--quick] | --list\n"
-                "Measures the first GPU, its links and the disk below DIR; writes DIR/rows.csv and DIR/machine.txt.\n");
+    fputs("usage: tiersim-calibrate -o DIR [--only GROUP[,GROUP]] [--quick] [--continue] | --list\n"
+          "Measures the GPUs of this machine, their links and the disk below DIR; writes DIR/rows.csv and "
+          "DIR/machine.txt.\n\n"
+          "  --only        these groups alone\n"
+          "  --quick       fewer repetitions\n"
+          "  --continue    goes on with a run into DIR that did not end\n"
+          "  --list        the groups, and the most seconds that each may take\n\n"
+          "Exit code 1: some rows failed, the rest are there; 2: nothing was measured, or the rows could not be "
+          "written.\n",
+          to);
     return code;
 }
 
@@ -54,56 +56,17 @@ static bool wanted(const char *only, const char *name) {
     return false;
 }
 
-static void first_line(FILE *out, const char *key, const char *path, const char *prefix) {
-    char line[400];
-    FILE *in = fopen(path, "r");
-    while (in && fgets(line, sizeof line, in))
-        if (!strncmp(line, prefix, strlen(prefix))) {
-            fprintf(out, "%s: %s", key, line + strlen(prefix));
-            break;
-        }
-    if (in)
-        fclose(in);
-}
-
-/* Runs in a child too: the parent never opens CUDA, so that each group starts fresh. Exit code 3: no GPU. */
-static void describe(const char *path) {
-    FILE *out = fopen(path, "w");
-    cudaDeviceProp p;
-    int driver = 0, runtime = 0, devices = 0, mhz = 0;
-    cudaError_t status = cudaGetDeviceCount(&devices);
-    if (!out || status != cudaSuccess || cudaGetDeviceProperties(&p, 0) != cudaSuccess) {
-        if (!out)
-            fprintf(stderr, "tiersim-calibrate: %s: %s\n", path, strerror(errno));
-        else
-            fprintf(stderr, "tiersim-calibrate: %s\nhint: it measures a GPU; nvidia-smi should show one\n",
-                    cudaGetErrorString(status));
-        _exit(3);
+/* NULL: all names of --only are groups. */
+static const char *unknown_group(const char *only, std::string *name) {
+    for (const char *at = only; at && *at; at += strcspn(at, ","), at += *at == ',') {
+        *name = std::string(at, strcspn(at, ","));
+        int known = 0;
+        for (int i = 0; i < group_count; i++)
+            known += *name == groups[i].name;
+        if (!known)
+            return name->c_str();
     }
-    cudaDriverGetVersion(&driver);
-    cudaRuntimeGetVersion(&runtime);
-    cudaDeviceGetAttribute(&mhz, cudaDevAttrMemoryClockRate, 0);
-    struct utsname u;
-    uname(&u);
-    time_t t = time(nullptr);
-    char date[40];
-    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&t));
-    fprintf(out, "date: %s\ngpu: %s\ngpus: %d\ncompute_capability: %d.%d\nsms: %d\nl2_bytes: %d\nmemory_bytes: %zu\n",
-            date, p.name, devices, p.major, p.minor, p.multiProcessorCount, p.l2CacheSize, p.totalGlobalMem);
-    fprintf(out, "memory_bus_bits: %d\nmemory_khz: %d\nsmem_per_sm: %zu\ndriver_api: %d\ncuda_runtime: %d\n",
-            p.memoryBusWidth, mhz, p.sharedMemPerMultiprocessor, driver, runtime);
-    fprintf(out, "idle_watts: %.1f\nkernel: %s %s\n", nvml_watts(), u.sysname, u.release);
-    first_line(out, "driver", "/proc/driver/nvidia/version", "NVRM version: ");
-    first_line(out, "cpu", "/proc/cpuinfo", "model name\t: ");
-    first_line(out, "ram", "/proc/meminfo", "MemTotal:       ");
-    fprintf(out, "cpus: %ld\nnvidia_fs: %s\n", sysconf(_SC_NPROCESSORS_ONLN),
-            access("/dev/nvidia-fs0", F_OK) ? "no device, cuFile would run in compatibility mode" : "present");
-    bool bad = ferror(out);
-    if (fclose(out) || bad) {
-        fprintf(stderr, "tiersim-calibrate: %s: %s\n", path, strerror(errno));
-        _exit(3);
-    }
-    _exit(0);
+    return nullptr;
 }
 
 /* A group that could not write its rows: what is there is not a whole run. */
@@ -127,6 +90,7 @@ static int wait_until(pid_t child, double deadline) {
 static void run_group(const struct group *g, const struct arguments *a, struct ceilings *ceilings, const char *part,
                       double start) {
     struct context c = {};
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run that is cut off leaves no group behind */
     c.rows = fopen(part, "a");
     c.group = g->name;
     c.dir = a->dir;
@@ -136,6 +100,7 @@ static void run_group(const struct group *g, const struct arguments *a, struct c
     row_try(&c, "start", "", [&] {
         if (!c.rows)
             fail("%s: %s", part, strerror(errno));
+        CUDA_OK(cudaGetDeviceCount(&c.gpus));
         CUDA_OK(cudaGetDeviceProperties(&c.gpu, 0));
         CUDA_OK(cudaStreamCreateWithFlags(&c.stream, cudaStreamNonBlocking));
         g->run(&c);
@@ -143,7 +108,7 @@ static void run_group(const struct group *g, const struct arguments *a, struct c
     if (c.left_out)
         printf("  %s: %d rows left out: its %.0f s were over\n", g->name, c.left_out, g->seconds_max);
     if (c.left_out && c.rows)
-        fprintf(c.rows, "%s,time,,,,,,,,0,,,,,,,LEFT_OUT %d rows: the group's %.0f s were over\n", g->name, c.left_out,
+        fprintf(c.rows, "%s,time,,,,,,,,0,,,,,,,SKIPPED %d rows: the group's %.0f s were over\n", g->name, c.left_out,
                 g->seconds_max);
     fflush(stdout);
     bool bad = !c.rows || ferror(c.rows);
@@ -152,75 +117,122 @@ static void run_group(const struct group *g, const struct arguments *a, struct c
     _exit(bad ? unwritten : c.failed ? 1 : 0);
 }
 
-static int run_all(const struct arguments *a) {
-    std::string rows = std::string(a->dir) + "/rows.csv", part = rows + ".part";
-    std::string machine = std::string(a->dir) + "/machine.txt", machine_part = machine + ".part";
+static double usual(const struct group *g) {
+    return g->seconds > 0.0 ? g->seconds : g->seconds_max;
+}
+static double seconds_left(const struct arguments *a, const struct half_run *run, int from) {
+    double left = 0.0;
+    for (int i = from; i < group_count; i++)
+        if (wanted(a->only, groups[i].name) && !half_run_has(run, groups[i].name))
+            left += usual(&groups[i]);
+    return left;
+}
+
+/* Exit code of the group's process; a group that was killed leaves a row that says so. */
+static int one_group(const struct group *g, const struct arguments *a, struct ceilings *ceilings,
+                     const struct half_run *run) {
+    double from = now_s();
     pid_t child = fork();
+    if (child < 0) {
+        fprintf(stderr, "tiersim-calibrate: fork: %s\n", strerror(errno));
+        return unwritten;
+    }
     if (!child)
-        describe(machine_part.c_str());
-    if (wait_until(child, now_s() + 60.0) || rename(machine_part.c_str(), machine.c_str()))
+        run_group(g, a, ceilings, run->part.c_str(), from);
+    int code = wait_until(child, from + g->seconds_max + 30.0);
+    FILE *out = code > 1 && code != unwritten ? fopen(run->part.c_str(), "a") : nullptr;
+    if (out) {
+        std::string why = code == 124 ? text("it hung for %.0f s and was ended", g->seconds_max + 30.0)
+                                      : text("it ended with %d", code);
+        printf("  %s: %s\n", g->name, why.c_str());
+        fprintf(out, "%s,end,,,,,,,,0,,,,,,,FAILED %s\n", g->name, why.c_str());
+        fclose(out);
+    }
+    return code;
+}
+
+static int run_all(const struct arguments *a) {
+    struct half_run run;
+    std::string machine = std::string(a->dir) + "/machine.txt", machine_part = machine + ".part";
+    if (!half_run_open(a, &run))
         return 2;
-    FILE *out = fopen(part.c_str(), "w");
-    if (!out || fputs(header, out) < 0 || fclose(out)) {
-        fprintf(stderr, "tiersim-calibrate: %s: %s\n", part.c_str(), strerror(errno));
+    pid_t child = fork(); /* the parent never opens CUDA, so that each group starts fresh */
+    if (!child)
+        machine_describe(machine_part.c_str());
+    int code = wait_until(child, now_s() + 60.0);
+    if (code) {
+        if (code != 3)
+            fprintf(stderr, "tiersim-calibrate: the GPU did not answer (%d)\n  hint: nvidia-smi may say why\n", code);
         return 2;
     }
+    if (!half_run_ready(a, &run, machine))
+        return 2;
     struct ceilings *ceilings =
         (struct ceilings *)mmap(nullptr, sizeof *ceilings, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ceilings == MAP_FAILED)
+        return 2;
+    *ceilings = run.ceilings;
     double start = now_s();
-    int bad = 0;
     for (int i = 0; i < group_count; i++) {
         const struct group *g = &groups[i];
-        if (!wanted(a->only, g->name))
+        if (!wanted(a->only, g->name) || half_run_has(&run, g->name))
             continue;
-        printf("[%5.1f s] %s: %s\n", now_s() - start, g->name, g->help);
+        printf("[%5.1f s, about %.0f s left] %s: %s\n", now_s() - start, seconds_left(a, &run, i), g->name, g->help);
         fflush(stdout);
-        double from = now_s();
-        child = fork();
-        if (!child)
-            run_group(g, a, ceilings, part.c_str(), from);
-        int code = wait_until(child, from + g->seconds_max + 30.0);
+        code = one_group(g, a, ceilings, &run);
         if (code == unwritten) {
-            fprintf(stderr, "tiersim-calibrate: %s could not be written. hint: is the disk full?\n", part.c_str());
+            fprintf(stderr,
+                    "tiersim-calibrate: %s could not be written\n  hint: is the disk full? --continue goes on "
+                    "after the groups that are whole\n",
+                    run.part.c_str());
             return 2;
         }
-        bad += code != 0;
-        if (code > 1 && (out = fopen(part.c_str(), "a"))) {
-            printf("  %s ended with %d\n", g->name, code);
-            fprintf(out, "%s,end,,,,,,,,0,,,,,,,FAILED the group ended with %d\n", g->name, code);
-            fclose(out);
+        run.bad += code != 0;
+        if (!half_run_note(&run, g->name, code != 0, ceilings))
+            return 2;
+    }
+    if (!half_run_end(&run))
+        return 2;
+    printf("[%5.1f s] wrote %s%s\n", now_s() - start, run.rows.c_str(),
+           run.bad ? "; some rows failed, see its notes" : "");
+    return run.bad ? 1 : 0;
+}
+
+static bool parse(int argc, char **argv, struct arguments *a) {
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--list"))
+            a->list = true;
+        else if (!strcmp(argv[i], "--quick"))
+            a->quick = true;
+        else if (!strcmp(argv[i], "--continue"))
+            a->go_on = true;
+        else if (!strcmp(argv[i], "--only") && i + 1 < argc)
+            a->only = argv[++i];
+        else if (!strcmp(argv[i], "-o") && i + 1 < argc)
+            a->dir = argv[++i];
+        else {
+            fprintf(stderr, "tiersim-calibrate: '%s' is no option, or lacks its value\n", argv[i]);
+            return false;
         }
     }
-    if (rename(part.c_str(), rows.c_str())) {
-        fprintf(stderr, "tiersim-calibrate: %s: %s\n", rows.c_str(), strerror(errno));
-        return 2;
-    }
-    printf("[%5.1f s] wrote %s%s\n", now_s() - start, rows.c_str(), bad ? "; some rows failed, see its notes" : "");
-    return bad ? 1 : 0;
+    return a->list || a->dir;
 }
 
 int main(int argc, char **argv) {
     struct arguments a = {};
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--list"))
-            a.list = true;
-        else if (!strcmp(argv[i], "--quick"))
-            a.quick = true;
-        else if (!strcmp(argv[i], "--help"))
-            return usage(stdout, 0);
-        else if (!strcmp(argv[i], "--only") && i + 1 < argc)
-            a.only = argv[++i];
-        else if (!strcmp(argv[i], "-o") && i + 1 < argc)
-            a.dir = argv[++i];
-        else
-            return usage(stderr, 2);
-    }
+    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+        return usage(stdout, 0);
+    if (!parse(argc, argv, &a))
+        return usage(stderr, 2);
     for (int i = 0; a.list && i < group_count; i++)
-        printf("%-10s %3.0f s  %s\n", groups[i].name, groups[i].seconds_max, groups[i].help);
+        printf("%-12s %3.0f s  %s\n", groups[i].name, groups[i].seconds_max, groups[i].help);
     if (a.list)
         return 0;
-    if (!a.dir)
-        return usage(stderr, 2);
+    std::string name;
+    if (unknown_group(a.only, &name)) {
+        fprintf(stderr, "tiersim-calibrate: there is no group '%s'\n  hint: --list has them\n", name.c_str());
+        return 2;
+    }
     if (mkdir(a.dir, 0777) && errno != EEXIST) {
         fprintf(stderr, "tiersim-calibrate: %s: %s\n", a.dir, strerror(errno));
         return 2;
