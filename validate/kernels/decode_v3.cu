@@ -8,166 +8,15 @@
  *
  * e4m3 is widened to f16 in registers: the k index is permuted the same way in K and Q, the rows of V^T in the output.
  */
-#include "validate/kernels/decode.cuh"
-#include "validate/kernels/kv.cuh"
+#include "validate/kernels/decode_tiles.cuh"
 
-#include <cuda_fp16.h>
+enum { WARPS = 4 };
 
-enum { WARPS = 4, TILE = 16, HEADS = 8 };
-
-template <typename T, int D> struct shape {
-    static constexpr int row = D * (int)sizeof(T);      /* bytes of a token's keys: 64, 128 or 256 */
-    static constexpr int chunks = row / 16;             /* of 16 bytes */
-    static constexpr int tile = TILE * row;             /* bytes of K, and of V, a stage */
+template <typename T, int D> struct shape : row_shape<T, D> {
+    using row_shape<T, D>::tile;
     static constexpr int stages = tile >= 4096 ? 3 : 6; /* 24 KB of KV a warp */
     static constexpr int shared = WARPS * stages * 2 * tile;
 };
-
-static __device__ __forceinline__ uint32_t shared_address(const void *p) {
-    return (uint32_t)__cvta_generic_to_shared(p);
-}
-/* Chunks of a row are permuted by the row, so that eight rows' same chunk lies in eight different banks' groups. */
-template <typename T, int D> static __device__ __forceinline__ uint32_t chunk_at(int row, int chunk) {
-    constexpr int c = shape<T, D>::chunks;
-    if (c >= 8)
-        return (uint32_t)(row * shape<T, D>::row + ((chunk ^ (row & 7)) << 4));
-    return (uint32_t)(row * shape<T, D>::row + ((chunk ^ ((row >> 1) & (c - 1))) << 4)); /* 64-byte rows: two a line */
-}
-static __device__ __forceinline__ void copy16(uint32_t to, const void *from, bool on) {
-    int bytes = on ? 16 : 0; /* the rest is zeroed */
-    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
-}
-template <bool TRANS> static __device__ __forceinline__ void load4(uint32_t r[4], uint32_t from) {
-    if (TRANS)
-        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                     : "r"(from));
-    else
-        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                     : "r"(from));
-}
-static __device__ __forceinline__ uint32_t transposed(uint32_t x) {
-    uint32_t y;
-    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(x));
-    return y;
-}
-
-template <typename T> struct arithmetic;
-template <> struct arithmetic<__nv_bfloat16> {
-    static __device__ __forceinline__ void mma(float c[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},"
-                     "{%0,%1,%2,%3};"
-                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    }
-    static __device__ __forceinline__ uint32_t pack(float x, float y) {
-        __nv_bfloat162 v = __floats2bfloat162_rn(x, y);
-        return *(uint32_t *)&v;
-    }
-};
-template <> struct arithmetic<__nv_fp8_e4m3> {
-    static __device__ __forceinline__ void mma(float c[4], const uint32_t a[4], uint32_t b0, uint32_t b1) {
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},"
-                     "{%0,%1,%2,%3};"
-                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-    }
-    static __device__ __forceinline__ uint32_t pack(float x, float y) {
-        __half2 v = __floats2half2_rn(x, y);
-        return *(uint32_t *)&v;
-    }
-};
-static __device__ __forceinline__ uint32_t widen(uint32_t two) {
-    __half2_raw h = __nv_cvt_fp8x2_to_halfraw2((__nv_fp8x2_storage_t)two, __NV_E4M3);
-    return (uint32_t)h.x | (uint32_t)h.y << 16;
-}
-
-/* Pairs of columns of the head that a lane holds in a k-step of sixteen: for e4m3 four neighbours. */
-template <typename T> static __device__ __forceinline__ int k_column(int step, int half, int lane) {
-    return sizeof(T) == 2 ? step * 16 + half * 8 + lane % 4 * 2 : step * 16 + lane % 4 * 4 + half * 2;
-}
-
-/* Keys of sixteen tokens, times the group's queries. */
-template <typename T, int D>
-static __device__ __forceinline__ void scores(float s[4], uint32_t k, const uint32_t *q, int lane) {
-    s[0] = s[1] = s[2] = s[3] = 0.0f;
-    if constexpr (sizeof(T) == 2) {
-#pragma unroll
-        for (int i = 0; i < D / 16; i++) {
-            uint32_t a[4];
-            load4<false>(a, k + chunk_at<T, D>(lane & 15, 2 * i + (lane >> 4)));
-            arithmetic<T>::mma(s, a, q[2 * i], q[2 * i + 1]);
-        }
-    } else {
-#pragma unroll
-        for (int i = 0; i < D / 32; i++) { /* one load serves two steps: chunks 2i and 2i + 1 */
-            uint32_t w[4];
-            load4<false>(w, k + chunk_at<T, D>(lane & 15, 2 * i + (lane >> 4)));
-#pragma unroll
-            for (int h = 0; h < 2; h++) {
-                uint32_t lo = w[2 * h], hi = w[2 * h + 1];
-                uint32_t a[4] = {widen(lo & 0xffff), widen(hi & 0xffff), widen(lo >> 16), widen(hi >> 16)};
-                arithmetic<T>::mma(s, a, q[4 * i + 2 * h], q[4 * i + 2 * h + 1]);
-            }
-        }
-    }
-}
-
-/* Values of sixteen tokens, weighted: o[j] holds sixteen columns of the head. */
-template <typename T, int D>
-static __device__ __forceinline__ void values(float (*o)[4], uint32_t v, uint32_t p0, uint32_t p1, int lane) {
-    /* Matrices 0..3 of a load: (tokens 0-7, chunk), (tokens 0-7, chunk + 1), (tokens 8-15, ...), ... */
-    int token = (lane & 7) + (lane >> 4) * 8, second = lane >> 3 & 1;
-    if constexpr (sizeof(T) == 2) {
-#pragma unroll
-        for (int j = 0; j < D / 16; j++) {
-            uint32_t a[4];
-            load4<true>(a, v + chunk_at<T, D>(token, 2 * j + second));
-            arithmetic<T>::mma(o[j], a, p0, p1);
-        }
-    } else {
-#pragma unroll
-        for (int j = 0; j < D / 32; j++) {
-            uint32_t w[4];
-            load4<true>(w, v + chunk_at<T, D>(token, 2 * j + second));
-#pragma unroll
-            for (int h = 0; h < 2; h++) {
-                uint32_t x = w[h], y = w[2 + h]; /* bytes: (t, d), (t, d + 1), (t + 1, d), (t + 1, d + 1) */
-                uint32_t a[4] = {widen(__byte_perm(x, 0, 0x4420)), widen(__byte_perm(x, 0, 0x4431)),
-                                 widen(__byte_perm(y, 0, 0x4420)), widen(__byte_perm(y, 0, 0x4431))};
-                arithmetic<T>::mma(o[2 * j + h], a, p0, p1);
-            }
-        }
-    }
-}
-/* Column of the head in row r (0..15) of o[j]. */
-template <typename T> static __device__ __forceinline__ int o_column(int j, int r) {
-    return sizeof(T) == 2 ? 16 * j + r : 16 * j + 2 * (r & 7) + (r >> 3);
-}
-
-/* Page of the tile's token lane & 15; asked for a tile ahead, since each fetch waits on it. */
-static __device__ __forceinline__ int page_of(const struct decode_problem &p, const int *table, int tile, int end,
-                                              int lane, int page_shift) {
-    int token = tile * TILE + (lane & 15);
-    return token < end ? table[token >> page_shift] : -1;
-}
-
-template <typename T, int D>
-static __device__ __forceinline__ void fetch(const struct decode_problem &p, uint32_t stage, int page, int head,
-                                             int tile, int lane) {
-    constexpr int chunks = shape<T, D>::chunks, rows = 32 / chunks;
-#pragma unroll
-    for (int i = 0; i < TILE / rows; i++) {
-        int row = i * rows + lane / chunks, chunk = lane % chunks;
-        int at = __shfl_sync(~0u, page, row);
-        size_t from =
-            kv_at(p, at < 0 ? 0 : at, head, (tile * TILE + row) & (p.page_size - 1)) * sizeof(T) + (size_t)chunk * 16;
-        uint32_t to = stage + chunk_at<T, D>(row, chunk);
-        copy16(to, (const char *)p.k + from, at >= 0);
-        copy16(to + shape<T, D>::tile, (const char *)p.v + from, at >= 0);
-    }
-}
 
 /* Adds up what the warps hold; `out` is [HEADS][D] floats, `most` and `sum` [WARPS][HEADS]. Leaves this CTA's m and l.
  */
@@ -248,7 +97,65 @@ static __device__ void merge_splits(const struct decode_problem &p, int seq, int
     }
 }
 
-template <typename T, int D>
+/* v5's: maxima and sums are asked for together, and sixteen partial sums at a time: two waits on L2 instead of three
+ * and, for 16 splits of a group of 8, one round of loads instead of four. At most MOST_SPLITS. */
+enum { MOST_SPLITS = 160 };
+template <int D>
+static __device__ void merge_splits_wide(const struct decode_problem &p, int seq, int head, float *weights) {
+    int tile = seq * p.kv_heads + head, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    constexpr int stride = HEADS * (D + 2), rounds = MOST_SPLITS / 32;
+    const float *parts = p.partial + (size_t)tile * p.splits * stride, *ends = parts + HEADS * D;
+    for (int g = warp; g < p.group; g += WARPS) {
+        float m[rounds], l[rounds], top = -INFINITY, total = 0.0f;
+#pragma unroll
+        for (int i = 0; i < rounds; i++) {
+            int s = lane + 32 * i;
+            m[i] = s < p.splits ? __ldcg(ends + s * stride + g) : -INFINITY;
+            l[i] = s < p.splits ? __ldcg(ends + s * stride + HEADS + g) : 0.0f;
+        }
+#pragma unroll
+        for (int i = 0; i < rounds; i++)
+            top = fmaxf(top, m[i]);
+#pragma unroll
+        for (int x = 16; x; x >>= 1)
+            top = fmaxf(top, __shfl_xor_sync(~0u, top, x));
+#pragma unroll
+        for (int i = 0; i < rounds; i++) {
+            m[i] = m[i] == -INFINITY ? 0.0f : exp2f(m[i] - top);
+            total += m[i] * l[i];
+        }
+#pragma unroll
+        for (int x = 16; x; x >>= 1)
+            total += __shfl_xor_sync(~0u, total, x);
+        float inverse = total > 0.0f ? 1.0f / total : 0.0f;
+#pragma unroll
+        for (int i = 0; i < rounds; i++)
+            if (lane + 32 * i < p.splits)
+                weights[(lane + 32 * i) * HEADS + g] = m[i] * inverse;
+    }
+    __syncthreads();
+    for (int i = (int)threadIdx.x * 4; i < p.group * D; i += 4 * 32 * WARPS) {
+        float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 1
+        for (int from = 0; from < p.splits; from += 16) {
+            float4 v[16];
+#pragma unroll
+            for (int k = 0; k < 16; k++)
+                v[k] = from + k < p.splits ? __ldcg((const float4 *)(parts + (from + k) * stride + i))
+                                           : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll
+            for (int k = 0; k < 16; k++) {
+                float w = from + k < p.splits ? weights[(from + k) * HEADS + i / D] : 0.0f;
+                sum.x += w * v[k].x, sum.y += w * v[k].y, sum.z += w * v[k].z, sum.w += w * v[k].w;
+            }
+        }
+        __nv_bfloat162 *to = (__nv_bfloat162 *)((__nv_bfloat16 *)p.o + (size_t)tile * p.group * D + i);
+        to[0] = __floats2bfloat162_rn(sum.x, sum.y);
+        to[1] = __floats2bfloat162_rn(sum.z, sum.w);
+    }
+}
+
+template <typename T, int D, bool WIDE>
 static __global__ void __launch_bounds__(32 * WARPS, 2) decode_v3(const __grid_constant__ struct decode_problem p) {
     using S = shape<T, D>;
     extern __shared__ __align__(128) char shared[];
@@ -347,29 +254,41 @@ static __global__ void __launch_bounds__(32 * WARPS, 2) decode_v3(const __grid_c
     __syncthreads();
     if (last) {
         __threadfence();
-        merge_splits<D>(p, seq, head, out);
+        if (WIDE)
+            merge_splits_wide<D>(p, seq, head, out);
+        else
+            merge_splits<D>(p, seq, head, out);
     }
 }
 
-template <typename T, int D> static cudaError_t v3_launch(const struct decode_problem *p, cudaStream_t stream) {
+template <typename T, int D, bool WIDE>
+static cudaError_t v3_launch(const struct decode_problem *p, cudaStream_t stream) {
     cudaError_t status =
-        cudaFuncSetAttribute(decode_v3<T, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape<T, D>::shared);
+        cudaFuncSetAttribute(decode_v3<T, D, WIDE>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape<T, D>::shared);
     if (status != cudaSuccess)
         return status;
     dim3 grid((unsigned)p->splits, (unsigned)p->kv_heads, (unsigned)p->sequences);
-    decode_v3<T, D><<<grid, 32 * WARPS, shape<T, D>::shared, stream>>>(*p);
+    decode_v3<T, D, WIDE><<<grid, 32 * WARPS, shape<T, D>::shared, stream>>>(*p);
     return cudaGetLastError();
 }
-cudaError_t decode_launch_v3(const struct decode_problem *p, cudaStream_t stream) {
+template <bool WIDE> static cudaError_t any_launch(const struct decode_problem *p, cudaStream_t stream) {
     if (p->dtype == KV_BF16)
-        return p->head_size == 128 ? v3_launch<__nv_bfloat16, 128>(p, stream) : v3_launch<__nv_bfloat16, 64>(p, stream);
-    return p->head_size == 128 ? v3_launch<__nv_fp8_e4m3, 128>(p, stream) : v3_launch<__nv_fp8_e4m3, 64>(p, stream);
+        return p->head_size == 128 ? v3_launch<__nv_bfloat16, 128, WIDE>(p, stream)
+                                   : v3_launch<__nv_bfloat16, 64, WIDE>(p, stream);
+    return p->head_size == 128 ? v3_launch<__nv_fp8_e4m3, 128, WIDE>(p, stream)
+                               : v3_launch<__nv_fp8_e4m3, 64, WIDE>(p, stream);
+}
+cudaError_t decode_launch_v3(const struct decode_problem *p, cudaStream_t stream) {
+    return any_launch<false>(p, stream);
+}
+cudaError_t decode_launch_v5(const struct decode_problem *p, cudaStream_t stream) {
+    return p->splits > MOST_SPLITS ? cudaErrorInvalidValue : any_launch<true>(p, stream);
 }
 
 template <typename T, int D> static int occupancy(void) {
     int blocks = 0;
-    cudaFuncSetAttribute(decode_v3<T, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape<T, D>::shared);
-    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, decode_v3<T, D>, 32 * WARPS, shape<T, D>::shared);
+    cudaFuncSetAttribute(decode_v3<T, D, true>, cudaFuncAttributeMaxDynamicSharedMemorySize, shape<T, D>::shared);
+    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, decode_v3<T, D, true>, 32 * WARPS, shape<T, D>::shared);
     return blocks;
 }
 int decode_occupancy(const struct decode_problem *p) {
@@ -380,10 +299,23 @@ int decode_occupancy(const struct decode_problem *p) {
 double decode_kv_bytes(const struct decode_problem *p, int64_t tokens) {
     return 2.0 * (double)tokens * p->kv_heads * p->head_size * (p->dtype == KV_BF16 ? 2.0 : 1.0);
 }
-size_t decode_partial_floats(const struct decode_problem *p) {
-    return (size_t)p->sequences * (size_t)p->kv_heads * (size_t)p->splits * HEADS * (size_t)(p->head_size + 2);
+static int multiprocessors(void) {
+    int device = 0, sms = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
+    return sms;
 }
-int decode_splits(const struct decode_problem *p, int sms, int occupancy) {
+size_t decode_partial_floats(const struct decode_problem *p) {
+    size_t parts = (size_t)p->sequences * (size_t)p->kv_heads * (size_t)(p->splits > 1 ? p->splits : 1);
+    size_t even = 2 * (size_t)(p->ctas ? p->ctas : multiprocessors());
+    return (parts > even ? parts : even) * HEADS * (size_t)(p->head_size + 2);
+}
+int decode_splits(const struct decode_problem *p, int sms) {
+    int fill = sms / (p->sequences * p->kv_heads), most = p->longest / 256;
+    int splits = fill < most ? fill : most;
+    return splits < 1 ? 1 : splits < MOST_SPLITS ? splits : MOST_SPLITS;
+}
+int decode_splits_v3(const struct decode_problem *p, int sms, int occupancy) {
     int tiles = p->sequences * p->kv_heads, slots = sms * occupancy;
     int fill = slots / tiles, most = p->longest / 128;
     int splits = fill < most ? fill : most;
@@ -396,7 +328,13 @@ cudaError_t decode_launch(enum decode_version version, const struct decode_probl
         return decode_launch_v1(&problem, stream);
     case DECODE_V2:
         return decode_launch_v2(&problem, stream);
-    default:
+    case DECODE_V3:
         return decode_launch_v3(&problem, stream);
+    case DECODE_V4:
+        if (!problem.ctas)
+            problem.ctas = decode_ctas(&problem, multiprocessors());
+        return decode_launch_v4(&problem, stream);
+    default:
+        return decode_launch_v5(&problem, stream);
     }
 }

@@ -26,5 +26,7 @@ static __device__ __forceinline__ size_t kv_offset(const struct decode_problem &
 cudaError_t decode_launch_v1(const struct decode_problem *p, cudaStream_t stream);
 cudaError_t decode_launch_v2(const struct decode_problem *p, cudaStream_t stream);
 cudaError_t decode_launch_v3(const struct decode_problem *p, cudaStream_t stream);
+cudaError_t decode_launch_v4(const struct decode_problem *p, cudaStream_t stream);
+cudaError_t decode_launch_v5(const struct decode_problem *p, cudaStream_t stream);
 
 #endif

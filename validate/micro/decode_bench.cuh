@@ -24,6 +24,7 @@ struct decode_bench {
     std::unique_ptr<device_buffer> q, o, partial, done, table, length;
     /* pool: K then V, pool_bytes each, filled with random data of the point's dtype. */
     decode_bench(struct context *c, const struct decode_point &point, void *pool, size_t pool_bytes);
+    void resplit(int splits); /* by another rule than decode_splits() */
     void launch(struct context *c, enum decode_version version, int call);
     /* Largest |out - ref| / rms(ref) of up to 4 sequences; throws where a NaN or an unwritten output is found. */
     double check(struct context *c, enum decode_version version);
