@@ -132,5 +132,10 @@ void group_copies(struct context *c);
 void group_overlap(struct context *c);
 void group_ssd(struct context *c);
 void group_energy(struct context *c);
+void group_links(struct context *c);
+void group_p2p(struct context *c);
+void group_collectives(struct context *c);
+void group_handover(struct context *c);
+void group_shared(struct context *c);
 
 #endif

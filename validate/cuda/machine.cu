@@ -23,7 +23,7 @@ static void first_line(FILE *out, const char *key, const char *path, const char 
         fclose(in);
 }
 
-static int numa_nodes(void) {
+static int nodes_of_memory(void) {
     int count = 0;
     DIR *nodes = opendir("/sys/devices/system/node");
     for (struct dirent *e; nodes && (e = readdir(nodes));)
@@ -120,7 +120,7 @@ void machine_describe(const char *path) {
     statvfs(dir.c_str(), &disk);
     double room = (double)disk.f_bavail * (double)disk.f_frsize;
     fprintf(out, "cpus: %ld\nnuma_nodes: %d\ndisk_free_bytes: %.0f\nnvidia_fs: %s\n", sysconf(_SC_NPROCESSORS_ONLN),
-            numa_nodes(), room,
+            nodes_of_memory(), room,
             access("/dev/nvidia-fs0", F_OK) ? "no device, cuFile runs in compatibility mode" : "present");
     describe_gpus(out, devices);
     if ((double)unused < memory_wanted)
