@@ -27,6 +27,11 @@ const struct group groups[] = {
     {"overlap", "copies beside a running decode: both slow-downs", 30, group_overlap},
     {"ssd", "io_uring with O_DIRECT: size, depth, read and write", 90, group_ssd},
     {"energy", "joules by the driver's counter, idle and at each ceiling", 30, group_energy},
+    {"links", "all GPUs' links to host memory at once: each way, both, NUMA nodes, scattered", 60, group_links, 10},
+    {"p2p", "GPU to GPU: sizes, the whole matrix, several pairs at once", 60, group_p2p, 1},
+    {"collectives", "NCCL over 2, 4, 8 GPUs: in a graph and eager", 90, group_collectives, 1},
+    {"handover", "a context's KV from GPU to GPU beside a decode on both", 30, group_handover, 1},
+    {"shared", "disk and DRAM under all GPUs' loads together", 30, group_shared, 8},
 };
 const int group_count = sizeof groups / sizeof *groups;
 

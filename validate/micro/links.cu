@@ -30,7 +30,7 @@ struct lane {
         return {gpu, 64.0 * 1048576.0, [this](cudaStream_t s, int) { copies_submit(copies, way, 0, s); }};
     }
 };
-enum { UP = 1, DOWN = 2 };
+static const int UP = 1, DOWN = 2;
 static const char *const directions[] = {"", "h2d", "d2h", "duplex"};
 
 static void lanes_rows(struct context *c, const std::vector<int> &gpus, int direction, bool scattered,
