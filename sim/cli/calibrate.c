@@ -19,7 +19,7 @@ static int usage(FILE *out, int code) {
           "Measures this machine's GPUs, their links and the disk below DIR, in ten minutes or less.\n"
           "DIR/rows.csv and DIR/machine.txt are what `tiersim fit DIR` makes a profile of.\n\n"
           "  --only        these groups of benchmarks alone\n"
-          "  --quick       fewer repetitions\n"
+          "  --quick       fewer repetitions and points\n"
           "  --continue    goes on with a run into DIR that did not end\n"
           "  --list        the groups, and the most seconds that each may take\n\n"
           "It starts tiersim-calibrate, which `make` builds where the CUDA toolkit is: beside this\n"

@@ -13,25 +13,25 @@
 
 /* name, help, most seconds, function, seconds on an H200 (for what is left; 0: the most counts) */
 const struct group groups[] = {
-    {"ceilings", "bandwidth of reads, copies and writes; bf16 rate; link, each way", 40, group_ceilings},
-    {"launch", "launches from a stream and from a graph, 1 to 1000 kernels", 20, group_launch},
+    {"ceilings", "bandwidth of reads, copies and writes; bf16 rate; link, each way", 40, group_ceilings, 5},
+    {"launch", "launches from a stream and from a graph, 1 to 1000 kernels", 20, group_launch, 2},
     {"versions", "the decode kernel's versions side by side", 60, group_versions},
     {"decode", "paged decode attention: batch, context, heads, group, page, dtype, layout, skew", 130, group_decode},
     {"prefill", "prefill attention by cuDNN: length, prefix, batch, models' heads", 90, group_prefill},
     {"versus", "our decode kernel and cuDNN's, turn by turn over the same pages", 40, group_versus},
-    {"memory", "gathers by chunk size; working sets within L2", 30, group_memory},
-    {"gemm", "cuBLASLt products of the models' shapes, bf16 and e4m3", 60, group_gemm, 40},
-    {"moe_gemm", "routed experts: grouped products of cuBLAS; single ones in a graph", 40, group_moe_gemm, 15},
-    {"power", "products as bursts after idling and on and on: clock, joules", 40, group_power, 24},
-    {"copies", "tier copies: pinned, pageable, scattered by loop, batch and kernel, duplex", 110, group_copies},
-    {"overlap", "copies beside a running decode: both slow-downs", 30, group_overlap},
-    {"ssd", "io_uring with O_DIRECT: size, depth, read and write", 90, group_ssd},
-    {"energy", "joules by the driver's counter, idle and at each ceiling", 30, group_energy},
-    {"links", "all GPUs' links to host memory at once: each way, both, NUMA nodes, scattered", 60, group_links, 10},
+    {"memory", "gathers by chunk size; working sets within L2", 30, group_memory, 3},
+    {"gemm", "cuBLASLt products of the models' shapes, bf16 and e4m3", 60, group_gemm, 35},
+    {"moe_gemm", "routed experts: grouped products of cuBLAS; single ones in a graph", 40, group_moe_gemm, 8},
+    {"power", "products as bursts after idling and on and on: clock, joules", 40, group_power, 18},
+    {"copies", "tier copies: pinned, pageable, scattered by loop, batch and kernel, duplex", 110, group_copies, 25},
+    {"overlap", "copies beside a running decode: both slow-downs", 30, group_overlap, 5},
+    {"ssd", "io_uring with O_DIRECT: size, depth, read and write", 90, group_ssd, 32},
+    {"energy", "joules by the driver's counter, idle and at each ceiling", 30, group_energy, 9},
+    {"links", "all GPUs' links to host memory at once: each way, both, NUMA nodes, scattered", 60, group_links, 3},
     {"p2p", "GPU to GPU: sizes, the whole matrix, several pairs at once", 60, group_p2p, 1},
     {"collectives", "NCCL over 2, 4, 8 GPUs: in a graph and eager", 90, group_collectives, 1},
     {"handover", "a context's KV from GPU to GPU beside a decode on both", 30, group_handover, 1},
-    {"shared", "disk and DRAM under all GPUs' loads together", 30, group_shared, 8},
+    {"shared", "disk and DRAM under all GPUs' loads together", 30, group_shared, 4},
 };
 const int group_count = sizeof groups / sizeof *groups;
 
@@ -44,7 +44,7 @@ static int usage(FILE *to, int code) {
           "Measures the GPUs of this machine, their links and the disk below DIR; writes DIR/rows.csv and "
           "DIR/machine.txt.\n\n"
           "  --only        these groups alone\n"
-          "  --quick       fewer repetitions\n"
+          "  --quick       fewer repetitions and points\n"
           "  --continue    goes on with a run into DIR that did not end\n"
           "  --list        the groups, and the most seconds that each may take\n\n"
           "Exit code 1: some rows failed, the rest are there; 2: nothing was measured, or the rows could not be "

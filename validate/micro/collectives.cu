@@ -97,7 +97,7 @@ struct ranks {
             cudaStreamDestroy(streams[(size_t)g]);
         }
     }
-    /* The last `elements` of a rank's part of the input, or all of it. */
+    /* A rank's own call. */
     void one(enum collective what, int g, size_t bytes) const {
         size_t elements = bytes / 2, part = elements / (size_t)count, r = (size_t)g;
         void *from = in[r]->data, *to = out[r]->data;

@@ -138,14 +138,16 @@ static void block_rows(struct context *c, const struct area &a, bool to_host) {
     /* towards the GPU, blocks under about 28 KiB fall off a cliff: they go through the host's hands, one by one */
     for (size_t kb : {4, 8, 12, 16, 20, 24, 26, 28, 32, 40, 48, 64, 128, 256, 512, 2048})
         for (size_t n : {1, 16, 256, 1024, 10000})
-            if (kb * 1024 * n <= (size_t)1 << 30)
+            if (kb * 1024 * n <= (size_t)1 << 30 && (!c->quick || n == 256))
                 copy_row(c, a, COPY_BATCH, to_host, kb << 10, n, 0, false);
     for (size_t kb : {4, 16, 24, 28, 64, 256, 2048})
         for (size_t n : {16, 256, 1024})
-            if (kb * 1024 * n <= (size_t)1 << 30)
+            if (kb * 1024 * n <= (size_t)1 << 30 && (!c->quick || n == 256))
                 copy_row(c, a, COPY_LOOP, to_host, kb << 10, n, 0, false);
     for (size_t kb : {4, 16, 28, 64, 256, 2048})
         for (int ctas : {1, 2, 4, 8, 16, 32}) {
+            if (c->quick && ctas != 16)
+                continue;
             size_t most = (size_t)(ctas < 4 ? 64 : 256) << 20;
             copy_row(c, a, COPY_KERNEL, to_host, kb << 10, std::min<size_t>(4096, most / (kb << 10)), ctas, false);
         }

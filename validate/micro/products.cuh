@@ -8,15 +8,19 @@
 #include <cublasLt.h>
 #include <memory>
 
+/* How e4m3 is multiplied: the first of these that runs here. Fast: sums stay in the matrix units' own accumulators. */
+enum fp8_mode { FP8_FAST, FP8_EXACT, FP8_FAST_UNSCALED, FP8_NONE };
+extern const char *const fp8_mode_names[FP8_NONE + 1];
+
 struct product_library {
     cublasLtHandle_t handle = nullptr;
-    device_buffer scales; /* of X and of W */
+    device_buffer scales; /* of X, then 256 bytes on of W */
+    enum fp8_mode fp8;
     explicit product_library(struct context *c);
     ~product_library() { cublasLtDestroy(handle); }
 };
 enum { PRODUCT_ALGORITHMS = 4 };
 static const size_t product_workspace = (size_t)32 << 20; /* what engines give it on Hopper */
-static const float product_scale_x = 0.5f, product_scale_w = 0.25f;
 
 /* A shape's algorithms, as the library's heuristics rank them. */
 struct product {
@@ -26,6 +30,7 @@ struct product {
     cublasLtMatrixLayout_t w_layout = nullptr, x_layout = nullptr, y_layout = nullptr;
     cublasLtMatmulHeuristicResult_t found[PRODUCT_ALGORITHMS];
     int count = 0;
+    /* Throws skipped where the library has none. */
     product(const struct product_library &library, int m_, int n_, int k_, int x_stride_, bool fp8_, size_t workspace);
     ~product();
     product(const product &) = delete;
@@ -34,7 +39,7 @@ struct product {
                 void *workspace, size_t workspace_bytes, cudaStream_t stream) const;
 };
 /* Error over 1024 outputs against float64; throws where it is over 1e-2, or NaN. Y of x_rows rows from y on. */
-double product_check(struct context *c, const void *x, int x_stride, const void *w, const void *y, int m, int n, int k,
-                     bool fp8);
+double product_check(struct context *c, const struct product_library &library, const void *x, int x_stride,
+                     const void *w, const void *y, int m, int n, int k, bool fp8);
 
 #endif
