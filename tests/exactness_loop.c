@@ -67,8 +67,9 @@ static void machine_step(void *self, const struct loop_batch *batch, struct loop
     assert_true(batch->count <= m->loop->options.max_sequences);
     m->tokens += tokens;
     m->steps++;
-    double step_s = m->model ? (double)(step_segment(m->model, &shape, 1).a / STEP_FIXED_ONE) * 1e-9
-                             : 0.004 + 1e-5 * (double)tokens;
+    int64_t step_ns =
+        m->model ? step_segment(m->model, &shape, 1).a / STEP_FIXED_ONE : 4000000 + 10000 * (int64_t)tokens;
+    double step_s = (double)step_ns * 1e-9;
     out->launched_s = m->now_s;
     out->end_s = m->now_s += step_s;
     out->device_s = step_s;
@@ -138,11 +139,11 @@ static void write_trace(const char *path, uint64_t seed, uint32_t requests, doub
         }
         at_ms += (double)test_below(&r, (uint64_t)(2000 * gap_ms)) * 1e-3;
         fprintf(file, "{\"timestamp\": %.3f, \"input_length\": %llu, \"output_length\": %llu, \"hash_ids\": [0", at_ms,
-                (unsigned long long)lengths[s], (unsigned long long)(1 + test_below(&r, 60)));
+                (unsigned long long)lengths[s], (unsigned long long)1 + test_below(&r, 60));
         /* The last, partial one is another text next time. */
         for (uint64_t b = 1; b < (lengths[s] + 511) / 512; b++)
             fprintf(file, ", %llu",
-                    (unsigned long long)(names[s] + b + (512 * (b + 1) > lengths[s] ? 100000000 + i * 100 : 0)));
+                    (unsigned long long)names[s] + b + (512 * (b + 1) > lengths[s] ? 100000000 + i * 100 : 0));
         fprintf(file, "]}\n");
     }
     assert_int_equal(fclose(file), 0);

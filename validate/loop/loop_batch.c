@@ -107,7 +107,7 @@ static void continue_prefills(struct loop *loop, struct composing *composing) {
         loop->requests[id].chunk = 0;
     for (uint32_t id = loop->prefilling.head; id != LOOP_NONE && composing->budget > 0;) {
         struct loop_request *request = &loop->requests[id];
-        uint32_t chunk = next_chunk(loop, request, composing), who;
+        uint32_t chunk = next_chunk(loop, request, composing), who = LOOP_NONE;
         while (!kv_grow(loop, id, blocks_missing(loop, request, chunk))) {
             if (preempt_waiting(loop, false))
                 continue;
