@@ -88,7 +88,7 @@ static void forgiven(void **state) {
     const char *text = "\xef\xbb\xbf# source: nsys on a GPU\r\n\r\n"
                        "\"op\", dtype,Name,batch,q_heads,kv_heads,head_dim,context,page,time_ns,Instances\r\n"
                        "# a note, with commas\r\n"
-                       "decode,fp8,\"flash_fwd\",4, 32 ,8,128,1000,,25000,7\r\n"
+                       "decode,fp8,\"void flash_fwd<T<64, 64>, \"\"x\"\">(int, int)\",4, 32 ,8,128,1000,,25000,7\r\n"
                        "decode,bf16,x,4,32,8,128,1000,64,50000,7\r\n";
     if (read_text(text, TIMING_DECODE, arena, &timings, &err) != 0)
         fail_msg("%s", err.text);

@@ -154,6 +154,28 @@ static void fewer(void **state) {
     said_free(&said);
 }
 
+/* Several files, of the run's own load and of another. */
+static void loads(void **state) {
+    (void)state;
+    write_requests(1, true);
+    char named[160], slower[160];
+    snprintf(named, sizeof named, "only=%s@1", requests_csv);
+    snprintf(slower, sizeof slower, "%s@0.5", requests_csv);
+    struct said said = RUN_VERB(validate, NULL, "configs/scenarios/smoke.yaml", requests_csv, "--requests", named,
+                                "--json", "--set", VARIANT);
+    assert_int_equal(said.code, EXIT_FINE);
+    assert_int_equal(all_are(said.out, "ratio", 1), 24);
+    assert_int_equal(all_are(said.out, "load", 1), 2);
+    said_free(&said);
+    /* At half the load the fleet answers faster. */
+    said = RUN_VERB(validate, NULL, "configs/scenarios/smoke.yaml", slower, "--json", "--set", VARIANT);
+    assert_int_equal(said.code, EXIT_FINE);
+    const char *mean = strstr(said.out, "\"quantile\":\"mean\"");
+    assert_non_null(mean);
+    assert_true(strtod(strstr(mean, "\"ratio\":") + 8, NULL) < 1);
+    said_free(&said);
+}
+
 /* Somebody's quantiles: the run's own p50 and mean, read off a file of requests. */
 static void quantiles(void **state) {
     (void)state;
@@ -211,7 +233,8 @@ static void said_at_its_place(void **state) {
         said_free(&said);
     }
     static const char *const words[][2] = {{"nowhere.csv", "cannot read 'nowhere.csv'"},
-                                           {"other=x.csv", "no variant 'other'"}};
+                                           {"other=x.csv", "no variant 'other'"},
+                                           {"x.csv@fast", "no load 'fast'"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         struct said said = validated(words[i][0], NULL);
         assert_int_equal(said.code, EXIT_BAD_INPUT);
@@ -222,7 +245,8 @@ static void said_at_its_place(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(own_output), cmocka_unit_test(doubled), cmocka_unit_test(fewer),
-                                       cmocka_unit_test(quantiles), cmocka_unit_test(said_at_its_place)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(own_output), cmocka_unit_test(doubled),
+                                       cmocka_unit_test(fewer),      cmocka_unit_test(loads),
+                                       cmocka_unit_test(quantiles),  cmocka_unit_test(said_at_its_place)};
     return cmocka_run_group_tests(tests, run_once, clean);
 }

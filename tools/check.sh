@@ -6,13 +6,14 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
-stages=(rooms scripts format build tests san fuzz tidy docs install)
+stages=(rooms scripts format build tests san fuzz tidy docs notebooks install)
 build=${BUILD:-build}
 jobs=${JOBS:-$(nproc)}
 make=${MAKE:-make}
 results=$build/check
 fuzz_seconds=${FUZZ_SECONDS:-60}
 test_seconds=${TEST_SECONDS:-600}
+notebook_seconds=120
 sanitizers=address,undefined
 failure_lines=200
 export results test_seconds build make fuzz_seconds failure_lines
@@ -152,6 +153,18 @@ stage_tidy() {
 }
 # The generated pages say what the option tables say.
 stage_docs() { simple docs "$make" --no-print-directory BUILD="$build" docs-check; }
+# Every notebook runs through, on what is committed.
+stage_notebooks() {
+    local notebook
+    for notebook in notebooks/*.ipynb; do
+        if ! /usr/bin/python3 -c 'import matplotlib' 2>/dev/null; then
+            skip "$(basename "$notebook")" "python3-matplotlib is not installed"
+        else
+            simple "$(basename "$notebook")" env TIERSIM="$build/tiersim" timeout "$notebook_seconds" \
+                tools/notebook.py "$notebook" -o "$build/notebooks"
+        fi
+    done
+}
 # An installed tiersim finds its catalogues from anywhere, and its headers suffice for a policy outside the tree.
 stage_install() { simple install tools/check_install.sh; }
 

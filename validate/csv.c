@@ -22,6 +22,19 @@ static char *trim(char *field) {
     return field;
 }
 
+/* The comma that ends the field; NULL: it is the last. One within quotes does not. */
+static char *field_end(char *field) {
+    while (is_blank(*field))
+        field++;
+    if (*field == '"') {
+        char *quote = strchr(field + 1, '"');
+        while (quote && quote[1] == '"') /* a doubled one stands for itself */
+            quote = strchr(quote + 2, '"');
+        field = quote ? quote : field;
+    }
+    return strchr(field, ',');
+}
+
 /* Fields of the line, CSV_FIELDS_MAX + 1 where there are more than can be held. */
 static int split(char *line, const char **fields, int *field_at) {
     int count = 0;
@@ -29,7 +42,7 @@ static int split(char *line, const char **fields, int *field_at) {
         char *begin = at;
         if (count == CSV_FIELDS_MAX)
             return count + 1;
-        at = strchr(at, ',');
+        at = field_end(at);
         if (at)
             *at++ = 0;
         fields[count] = trim(begin);

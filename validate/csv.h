@@ -1,5 +1,5 @@
-/* Comma-separated tables of numbers and words: the first line names the columns. A field may stand in double quotes,
- * but holds no comma; empty lines and lines that begin with '#' are left out. */
+/* Comma-separated tables of numbers and words: the first line names the columns. A field may stand in double quotes
+ * (a comma within them is its own); empty lines and lines that begin with '#' are left out. */
 #ifndef VALIDATE_CSV_H
 #define VALIDATE_CSV_H
 

@@ -31,7 +31,8 @@ static const struct argp_option choices[] = {
     {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown: fitted and held-out rows apart", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on standard output, with every point", 0},
     {NULL, 0, NULL, 0, "With measured requests:", 1},
-    {"requests", KEY_REQUESTS, "[VARIANT=]FILE.csv", 0, "measured latencies, as the arguments after SCENARIO", 1},
+    {"requests", KEY_REQUESTS, "[VARIANT=]FILE.csv[@LOAD]", 0, "measured latencies, as the arguments after SCENARIO",
+     1},
     {"variant", KEY_VARIANT, "NAME", 0, "the variant of files that name none (default: the scenario's first)", 1},
     {"set", KEY_SET, "A.B=C", 0, "replace one value of the scenario (may be given many times)", 1},
     {"seed", KEY_SEED, "N", 0, "seed of everything random", 1},
@@ -49,7 +50,7 @@ static bool is_requests(const char *text) {
     size_t length = strlen(text);
     if (stat(text, &status) == 0)
         return !S_ISDIR(status.st_mode);
-    return length > 4 && strcmp(text + length - 4, ".csv") == 0;
+    return strstr(text, ".csv@") || (length > 4 && strcmp(text + length - 4, ".csv") == 0);
 }
 
 static void parse_argument(struct arguments *a, char *text, struct argp_state *state) {
@@ -305,7 +306,7 @@ int verb_validate(int argc, char **argv) {
     static const struct argp argp = {
         choices,
         parse,
-        "PROFILE DIR\nSCENARIO [VARIANT=]REQUESTS.csv...",
+        "PROFILE DIR\nSCENARIO [VARIANT=]REQUESTS.csv[@LOAD]...",
         "Holds predictions against measurements: the kernel models against timings in DIR (rows.csv of "
         "`tiersim-calibrate`, or timings.csv of your own), or a run of a scenario against measured TTFT and TPOT."
         "\vOf several kernels for the same work, the fastest counts. docs/own-measurements.md has the columns of "

@@ -13,7 +13,7 @@ enum { VALIDATE_FILES_MAX = 64, VALIDATE_SETS_MAX = 64, VALIDATE_COLUMNS = 98 };
 /* `tiersim validate SCENARIO REQUESTS.csv...`: measured latencies against a run's. */
 struct validate_requests {
     const char *scenario, *variant;        /* variant NULL: the first */
-    const char *files[VALIDATE_FILES_MAX]; /* [VARIANT=]PATH */
+    const char *files[VALIDATE_FILES_MAX]; /* [VARIANT=]PATH[@LOAD] */
     size_t file_count;
     const char *sets[VALIDATE_SETS_MAX];
     size_t set_count;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/cli/scenario.h"
 #include "sim/cli/validate.h"
@@ -52,6 +53,7 @@ static int by_id(const void *a, const void *b) {
 struct held {
     const char *path;
     const struct variant *variant;
+    double load;
     const char *tiers[REQUEST_TIERS];
     size_t tier_count;
     struct requests measured;
@@ -72,9 +74,26 @@ static int unknown_variant(const struct scenario *scenario, const char *name, st
     return error_set(err, "%s has no variant '%s'\n  hint: it has %s", scenario->path, name, list);
 }
 
-/* [VARIANT=]PATH. A path may hold '=' where what is before it names no variant and the whole is not of that form. */
+/* Cuts @LOAD off the path: the load at which it was measured; else the scenario's. */
+static int resolve_load(struct held *out, struct arena *arena, struct error *err) {
+    const char *at = strrchr(out->path, '@');
+    char *end;
+    out->load = out->variant->options.load;
+    if (!at || strchr(at, '/') || access(out->path, F_OK) == 0)
+        return 0;
+    out->load = strtod(at + 1, &end);
+    if (*end || end == at + 1 || !isfinite(out->load) || out->load <= 0)
+        return error_set(err,
+                         "no load '%s' in '%s'\n  hint: FILE.csv@0.7: the scenario's `load` at which it was measured",
+                         at + 1, out->path);
+    out->path = arena_printf(arena, "%.*s", (int)(at - out->path), out->path);
+    return 0;
+}
+
+/* [VARIANT=]PATH[@LOAD]. A path may hold '=' where what is before it names no variant and the whole is not of that
+ * form. */
 static int resolve(const struct scenario *scenario, const struct validate_requests *asked, const char *file,
-                   struct held *out, struct error *err) {
+                   struct held *out, struct arena *arena, struct error *err) {
     const char *equals = strchr(file, '=');
     out->path = file;
     out->variant = &scenario->variants[0];
@@ -98,20 +117,19 @@ static int resolve(const struct scenario *scenario, const struct validate_reques
         out->variant->options.tiers.count < REQUEST_TIERS ? out->variant->options.tiers.count : (size_t)REQUEST_TIERS;
     for (size_t t = 0; t < out->tier_count; t++)
         out->tiers[t] = tiers[t].name;
-    return 0;
+    return resolve_load(out, arena, err);
 }
 
-static int simulate(const struct variant *v, struct progress *progress, struct collector *out, struct error *err) {
+static int simulate(const struct variant *v, double load, struct progress *progress, struct collector *out,
+                    struct error *err) {
     struct metrics metrics;
     struct cluster_result result;
-    struct progress_run shown = {.progress = progress,
-                                 .name = v->name,
-                                 .load = v->options.load,
-                                 .horizon_s = variant_horizon_s(v, v->options.load)};
+    struct progress_run shown = {
+        .progress = progress, .name = v->name, .load = load, .horizon_s = variant_horizon_s(v, load)};
     *out = (struct collector){.sink = {.request = collect}, .warmup_ns = (int64_t)(v->options.warmup_s * 1e9)};
     out->sink.self = out;
     struct variant_run run = {.variant = v,
-                              .load = v->options.load,
+                              .load = load,
                               .seed = (uint64_t)v->options.seed,
                               .also = &out->sink,
                               .progress = progress ? progress_show : NULL,
@@ -128,24 +146,26 @@ static int simulate(const struct variant *v, struct progress *progress, struct c
     return 0;
 }
 
-/* All files, each variant simulated once. */
-static int hold(const struct scenario *scenario, struct held *held, size_t count, struct arena *arena,
-                struct error *err) {
-    struct collector *runs = calloc(scenario->count, sizeof *runs);
+/* All files, each variant simulated once at each load. */
+static int hold(struct held *held, size_t count, struct arena *arena, struct error *err) {
+    struct collector *runs = calloc(count, sizeof *runs);
     MUST(runs != NULL);
     struct progress *progress = progress_create((uint32_t)count);
     int status = 0;
     for (size_t i = 0; i < count && status == 0; i++) {
         struct held *h = &held[i];
-        struct collector *run = &runs[h->variant - scenario->variants];
-        if (run->count == 0)
-            status = simulate(h->variant, progress, run, err);
+        size_t first = 0;
+        while (held[first].variant != h->variant || held[first].load != h->load)
+            first++;
+        struct collector *run = &runs[first];
+        if (first == i)
+            status = simulate(h->variant, h->load, progress, run, err);
         if (status == 0)
             status = requests_compare(&h->measured, run->items, run->count, h->variant->options.warmup_s, arena,
                                       &h->result, err);
     }
     progress_destroy(progress);
-    for (size_t i = 0; i < scenario->count; i++)
+    for (size_t i = 0; i < count; i++)
         free(runs[i].items);
     free(runs);
     return status;
@@ -197,7 +217,7 @@ static void print_json(const struct scenario *scenario, const struct held *held,
         json_object(&json, NULL);
         json_string(&json, "file", h->path);
         json_string(&json, "variant", h->variant->name);
-        json_number(&json, "load", h->variant->options.load);
+        json_number(&json, "load", h->load);
         json_string(&json, "form", h->measured.items ? "requests" : "quantiles");
         json_object(&json, "requests");
         json_integer(&json, "measured", (int64_t)h->result.measured);
@@ -230,7 +250,7 @@ static void print_json(const struct scenario *scenario, const struct held *held,
 static const char *const metric_titles[REQUEST_METRICS] = {"TTFT", "TPOT", "E2E"};
 
 /* What is compared with what, in words. */
-static void print_head(const struct held *h, struct arena *arena) {
+static void print_head(const struct held *h) {
     const struct requests_comparison *r = &h->result;
     char text[512];
     if (!h->measured.items)
@@ -242,8 +262,8 @@ static void print_head(const struct held *h, struct arena *arena) {
         snprintf(text, sizeof text, "%zu requests against %zu of the run%s\n", r->compared, r->predicted,
                  h->measured.has_ids ? ", as distributions: some of the file's ids are not in the run"
                                      : ", as distributions: the file has no column `request`");
-    print_wrapped(stdout, arena_printf(arena, "%s against variant %s: %s", h->path, h->variant->name, text),
-                  VALIDATE_COLUMNS, 4);
+    printf("%s against variant %s at load %g:\n", h->path, h->variant->name, h->load);
+    print_wrapped(stdout, text, VALIDATE_COLUMNS, 4);
     if (r->compared < r->measured)
         printf("%zu of its requests are left out: within warm-up, or rejected by the simulation\n",
                r->measured - r->compared);
@@ -306,11 +326,11 @@ static void print_tokens(const struct held *h) {
     table_print(table, stdout);
 }
 
-static void print_people(const struct held *held, size_t count, struct arena *arena) {
+static void print_people(const struct held *held, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             puts("");
-        print_head(&held[i], arena);
+        print_head(&held[i]);
         puts("");
         print_latencies(&held[i]);
         print_tokens(&held[i]);
@@ -322,15 +342,15 @@ static int validate_loaded(const struct scenario *scenario, const struct validat
     struct held *held = arena_alloc(arena, asked->file_count * sizeof *held);
     memset(held, 0, asked->file_count * sizeof *held);
     for (size_t i = 0; i < asked->file_count; i++)
-        if (resolve(scenario, asked, asked->files[i], &held[i], err) != 0 ||
+        if (resolve(scenario, asked, asked->files[i], &held[i], arena, err) != 0 ||
             requests_read(held[i].path, held[i].tiers, held[i].tier_count, arena, &held[i].measured, err) != 0)
             return -1;
-    if (hold(scenario, held, asked->file_count, arena, err) != 0)
+    if (hold(held, asked->file_count, arena, err) != 0)
         return -1;
     if (asked->json)
         print_json(scenario, held, asked->file_count);
     else
-        print_people(held, asked->file_count, arena);
+        print_people(held, asked->file_count);
     return 0;
 }
 
