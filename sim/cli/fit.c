@@ -8,6 +8,7 @@
 #include "sim/output/json.h"
 #include "validate/fit.h"
 #include "validate/fit_engine.h"
+#include "validate/op_timings.h"
 
 struct arguments {
     const char *directory, *output, *report, *gpu, *base, *links, *engine;
@@ -125,6 +126,9 @@ static int fit(const struct arguments *arguments, struct arena *arena, struct er
         (arguments->base && load_profile_named(arguments->base, (struct place){0}, arena, &base, err) != 0) ||
         timings_open(arguments->directory, arena, &source, err) != 0)
         return -1;
+    const char *ignored = source.format == TIMINGS_OWN ? op_timings_ignored(arguments->directory, arena) : NULL;
+    if (ignored)
+        fprintf(stderr, "tiersim: %s/timings.csv: columns left out: %s\n", arguments->directory, ignored);
     struct fit_input in = {.source = &source, .gpu = gpu, .base = base, .arena = arena, .report = &report};
     if (fit_profile(&in, &profile, err) != 0)
         return -1;
@@ -186,7 +190,8 @@ int verb_fit(int argc, char **argv) {
         parse,
         "DIR",
         "Fits kernel constants to the timings in DIR and writes them as a profile.\v"
-        "DIR holds the rows.csv of tiersim-calibrate, of which every third row is held out to judge the fit; or the "
+        "DIR holds the rows.csv of tiersim-calibrate or a timings.csv of your own (docs/own-measurements.md), of which "
+        "every third row is held out to judge the fit; or the "
         "published tables h100_gemm.csv, h100_decode_attn.csv, h100_prefill_attn.csv and h100_comm.csv.",
         NULL,
         NULL,

@@ -35,7 +35,8 @@ static void collect(void *self, const struct request_record *record) {
                                   .input_tokens = record->prompt_tokens,
                                   .output_tokens = record->output_tokens,
                                   .left_out = rejected || record->arrival_ns < c->warmup_ns};
-    for (int t = 0; t < RECORD_TIERS_MAX && t < REQUEST_TIERS; t++)
+    _Static_assert((int)REQUEST_TIERS >= (int)RECORD_TIERS_MAX, "a request's tiers");
+    for (int t = 0; t < RECORD_TIERS_MAX; t++)
         out->tier_tokens[t] = (double)record->hit_tokens[t];
     out->s[REQUEST_TTFT] = rejected ? (double)NAN : (double)(record->first_token_ns - record->arrival_ns) / 1e9;
     out->s[REQUEST_E2E] = rejected ? (double)NAN : (double)(record->end_ns - record->arrival_ns) / 1e9;
