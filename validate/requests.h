@@ -12,7 +12,7 @@
 
 enum request_metric { REQUEST_TTFT, REQUEST_TPOT, REQUEST_E2E, REQUEST_METRICS };
 extern const char *const request_metric_names[REQUEST_METRICS + 1];
-enum { REQUEST_TIERS = 8 };
+enum { REQUEST_TIERS = 12 };
 
 /* One request, measured or predicted. What is not known is not a number; a TPOT has only who gave two tokens. */
 struct request_times {
