@@ -184,6 +184,7 @@ cases: $(BUILD)/tiersim
 
 fit: $(BUILD)/tiersim
 	$(BUILD)/tiersim fit '$(MEASURED)' -o configs/profiles/h100-sxm.yaml -r results/calibration/h100-thirdparty/accuracy.md
+	$(BUILD)/tiersim fit results/calibration/h200 --gpu h200-sxm --base h100-sxm -o configs/profiles/h200-sxm.yaml -r results/calibration/h200/fit.md --links configs/nodes/links/h200-copy.yaml
 
 # --- Installation. Headers are those that a policy outside the tree needs: the contracts and what they include.
 install: all

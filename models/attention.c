@@ -1,11 +1,12 @@
 /* Attention over a KV cache. Evaluated at run time: + - * / and sqrt only.
  *
- * Decode: t0 + cost of splitting + sqrt(read^2 + (waves x tile)^2) + waves x wave. The work is sequences x tiles, each
- * cut into splits of equal length: units, which take the GPU's places (SMs x CTAs an SM) in waves. A CTA reads at most
- * its own rate, all of them at most the bandwidth; each SM has an equal share, so that where the last wave leaves some
- * SMs one CTA more than others, those finish alone. `read` is that time (with what a long read loses at its start), or
- * the FLOPs over the compute rate, or the longest context over one CTA's rate. The split kernel cuts each context over
- * the places that would idle; the single-pass kernel gives a CTA a whole one. Prefill: see struct prefill_fit. */
+ * Decode: t0 + cost of splitting (a split, and more where over four query heads share a tile) + sqrt(read^2 + (waves x
+ * tile)^2) + waves x wave. The work is sequences x tiles, each cut into splits of equal length: units, which take the
+ * GPU's places (SMs x CTAs an SM) in waves. A CTA reads at most its own rate, all of them at most the bandwidth; each
+ * SM has an equal share, so that where the last wave leaves some SMs one CTA more than others, those finish alone.
+ * `read` is that time (with what a long read loses at its start), or the FLOPs over the compute rate, or the longest
+ * context over one CTA's rate. The split kernel cuts each context over the places that would idle; the single-pass
+ * kernel gives a CTA a whole one. Prefill: see struct prefill_fit. */
 #include <math.h>
 
 #include "models/ops.h"
@@ -54,7 +55,9 @@ static inline struct decode_parts decode_parts(const struct decode_machine *d, c
         .compute_s = load->context * load->flops_per_token / d->flops,
         .cta_s = load->longest / splits * load->bytes_per_token / load->tiles_per_sequence / d->cta_rate,
         .waves = (double)(int64_t)((units + d->places - 1.0) / d->places),
-        .fixed_s = d->t0_s[kernel] + (kernel == DECODE_SPLIT ? splits * d->split_each_s : 0.0)};
+        .fixed_s =
+            d->t0_s[kernel] +
+            (kernel == DECODE_SPLIT ? splits * d->split_each_s + (load->group > 4.0 ? d->split_wide_s : 0.0) : 0.0)};
 }
 
 static inline double decode_total(const struct decode_machine *d, const struct decode_parts *parts) {

@@ -83,6 +83,7 @@ static void resolve_decode(const struct step_model_options *options, struct mach
     bool small_pages = options->page_tokens > 0 && (double)options->page_tokens < rule->small_page_tokens;
     m->decode = (struct decode_machine){.t0_s = {fit->t0_s.value + fit->split_s.value, fit->t0_s.value},
                                         .split_each_s = fit->split_each_s.value,
+                                        .split_wide_s = fit->split_wide_s.value,
                                         .tile_s = fit->tile_s.value,
                                         .wave_s = fit->wave_s.value,
                                         .ramp_s = fit->ramp_s.value,
@@ -159,6 +160,7 @@ static void draw_hardware(struct machine *m, const struct draw *draw) {
                              &m->decode.tile_s,
                              &m->decode.wave_s,
                              &m->decode.split_each_s,
+                             &m->decode.split_wide_s,
                              &m->decode.ramp_s,
                              &m->prefill.t0_s,
                              &m->prefill.tile_s,

@@ -31,7 +31,7 @@ struct gemm_machine {
     struct fit_noise noise;
 };
 struct decode_machine {
-    double t0_s[2], split_each_s, tile_s, wave_s, ramp_s, ramp_half; /* t0_s by enum decode_kernel */
+    double t0_s[2], split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half; /* t0_s by enum decode_kernel */
     double bandwidth, cta_rate, bytes_max;
     double split_below_tiles, split_min_tokens, split_tokens, flops, sms, places; /* places: CTAs that run at once */
     bool small_pages;
@@ -88,6 +88,7 @@ struct decode_load {
     double sequences, context, longest; /* sum and longest of the tokens read */
     double splits;                      /* CTAs that share a tile's context; 0: what the rule says */
     double tiles_per_sequence;          /* CTAs without splitting */
+    double group;                       /* query heads that share a tile; 0: up to four */
     double bytes_per_token, flops_per_token;
 };
 enum decode_kernel { DECODE_SPLIT, DECODE_SINGLE };

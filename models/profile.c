@@ -59,6 +59,8 @@ static const struct option decode_options[] = {
     FIGURE(decode_fit, "t0", t0_s, UNIT_SECONDS, "fixed time of the kernel"),
     FIGURE(decode_fit, "split", split_s, UNIT_SECONDS, "what splitting adds: the pass that combines"),
     FIGURE(decode_fit, "split_each", split_each_s, UNIT_SECONDS, "and each split"),
+    FIGURE(decode_fit, "split_wide", split_wide_s, UNIT_SECONDS,
+           "and where more than four query heads share a KV head"),
     FIGURE(decode_fit, "tile", tile_s, UNIT_SECONDS, "least time of one wave of CTAs, hidden by a longer read"),
     FIGURE(decode_fit, "wave", wave_s, UNIT_SECONDS, "fixed time of one wave of CTAs, never hidden"),
     FIGURE(decode_fit, "ramp", ramp_s, UNIT_SECONDS, "what a long read loses before it reaches its rate"),

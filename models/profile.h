@@ -25,12 +25,13 @@ struct gemm_fit {
     double m_max, weight_bytes_min, weight_bytes_max; /* fitted range */
 };
 
-/* Decode attention for one KV dtype: t0 + [KV split] x (split + splits x split_each) + sqrt(read^2 + (waves x tile)^2)
+/* Decode attention for one KV dtype: t0 + [KV split] x (split + splits x split_each + [group > 4] x split_wide) +
+ * sqrt(read^2 + (waves x tile)^2)
  * + waves x wave with read = max(bytes over the rate of the CTAs that run, at most bandwidth, + ramp x bytes/(bytes +
  * ramp_half), longest context's bytes/CTA rate); see attention.c. */
 struct decode_fit {
-    struct figure t0_s, split_s, split_each_s, tile_s, wave_s, ramp_s, ramp_half_bytes, bandwidth_bytes_per_s,
-        cta_bytes_per_s;
+    struct figure t0_s, split_s, split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half_bytes,
+        bandwidth_bytes_per_s, cta_bytes_per_s;
     struct fit_quality split, single; /* the two kernels apart */
     double bytes_max;                 /* fitted range */
 };

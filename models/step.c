@@ -76,7 +76,7 @@ static void set_attention(struct step_model *model) {
     model->decode.tiles_per_sequence = model->prefill.tiles_per_sequence = kv_heads;
     model->decode.flops_per_token = model->prefill.flops_per_pair = 4.0 * heads * (double)a->head_dim;
     model->prefill.io_per_token = 2.0 * 2.0 * (heads + kv_heads) * (double)a->head_dim;
-    model->prefill.rows_per_token = heads / kv_heads;
+    model->prefill.rows_per_token = model->decode.group = heads / kv_heads;
 }
 
 static void set_engine(struct step_model *model, const struct engine_profile *engine) {

@@ -59,6 +59,40 @@ static void test_fit_again(void **state) {
     arena_destroy(models.arena);
 }
 
+/* The H200's profile and its link, from the rows in the tree. */
+static void test_fit_rows_again(void **state) {
+    (void)state;
+    struct models h100 = models_open("h100-sxm"), h200 = models_open("h200-sxm");
+    struct kernel_profile *profile = arena_alloc(h200.arena, sizeof *profile);
+    struct fit_report report;
+    struct timing_source source;
+    struct copy_fits copies;
+    struct error err;
+    must_load(timings_open("results/calibration/h200", h200.arena, &source, &err), &err);
+    struct fit_input in = {
+        .source = &source, .gpu = h200.gpu, .base = h100.profile, .arena = h200.arena, .report = &report};
+    must_load(fit_profile(&in, profile, &err), &err);
+    same_figures("profile", kernel_profile_options, profile, h200.profile);
+    must_load(fit_copies(&in, &copies, &err), &err);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    copies_write(out, &copies);
+    assert_int_equal(fclose(out), 0);
+    FILE *link = fopen("configs/nodes/links/h200-copy.yaml", "r");
+    assert_non_null(link);
+    char line[512];
+    while (fgets(line, sizeof line, link)) {
+        line[strcspn(line, "\n")] = 0;
+        if (line[0] != '#' && !strstr(text, line))
+            fail_msg("configs/nodes/links/h200-copy.yaml: '%s' is not what the rows give; hint: make fit", line);
+    }
+    fclose(link);
+    free(text);
+    arena_destroy(h100.arena);
+    arena_destroy(h200.arena);
+}
+
 static void test_missing_timings(void **state) {
     (void)state;
     struct arena *arena = arena_create();
@@ -70,6 +104,7 @@ static void test_missing_timings(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fit_again), cmocka_unit_test(test_missing_timings)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fit_again), cmocka_unit_test(test_fit_rows_again),
+                                       cmocka_unit_test(test_missing_timings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,9 +10,9 @@
 
 #include "validate/fit.h"
 
-enum { T0, RAMP, RAMP_HALF, BANDWIDTH, TILE, WAVE, SPLIT, EACH, CTA_RATE, PARAMETERS };
-static const char *const names[PARAMETERS] = {"t0",   "ramp",  "ramp_half",  "bandwidth", "tile",
-                                              "wave", "split", "split_each", "cta_rate"};
+enum { T0, RAMP, RAMP_HALF, BANDWIDTH, TILE, WAVE, SPLIT, EACH, WIDE, CTA_RATE, PARAMETERS };
+static const char *const names[PARAMETERS] = {"t0",   "ramp",  "ramp_half",  "bandwidth",  "tile",
+                                              "wave", "split", "split_each", "split_wide", "cta_rate"};
 enum { WARM_T0, WARM_RATE, WARM_PARAMETERS };
 
 static const double bytes_warm = 40e6;
@@ -31,6 +31,7 @@ static double predict(const struct timing *row, const double *p, const void *con
     d->t0_s[DECODE_SPLIT] = p[T0] + p[SPLIT];
     d->t0_s[DECODE_SINGLE] = p[T0];
     d->split_each_s = p[EACH];
+    d->split_wide_s = p[WIDE];
     d->ramp_s = p[RAMP];
     d->ramp_half = p[RAMP_HALF];
     d->bandwidth = p[BANDWIDTH];
@@ -109,6 +110,7 @@ static void set_figures(struct decode_fit *fit, const double *p, double cta_rate
     fit_set(&fit->t0_s, p[T0], source);
     fit_set(&fit->split_s, p[SPLIT], source);
     fit_set(&fit->split_each_s, p[EACH], source);
+    fit_set(&fit->split_wide_s, p[WIDE], source);
     fit_set(&fit->tile_s, p[TILE], source);
     fit_set(&fit->wave_s, p[WAVE], source);
     fit_set(&fit->ramp_s, p[RAMP], source);
@@ -121,7 +123,8 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                      struct kernel_profile *profile, struct error *err) {
     struct decode_fit *fit = fp8 ? &profile->decode_fp8 : &profile->decode_bf16;
     const struct decode_rule *rule = &profile->rule;
-    double p[PARAMETERS] = {8e-6, 6e-6, 6e6, 0.95 * profile->on.bandwidth_bytes_per_s, 3e-6, 1e-7, 1e-6, 5e-8, 50e9};
+    double p[PARAMETERS] = {8e-6, 6e-6, 6e6, 0.95 * profile->on.bandwidth_bytes_per_s, 3e-6, 1e-7, 1e-6,
+                            5e-8, 1e-7, 50e9};
     double rate, outside;
     if (warm_rate(timings, fp8, in->arena, &rate, err) != 0)
         return -1;

@@ -38,6 +38,7 @@ static void write_decode(FILE *out, const char *key, const struct decode_fit *fi
     figure(out, "  ", "t0", &fit->t0_s, "s");
     figure(out, "  ", "split", &fit->split_s, "s");
     figure(out, "  ", "split_each", &fit->split_each_s, "s");
+    figure(out, "  ", "split_wide", &fit->split_wide_s, "s");
     figure(out, "  ", "tile", &fit->tile_s, "s");
     figure(out, "  ", "wave", &fit->wave_s, "s");
     figure(out, "  ", "ramp", &fit->ramp_s, "s");

@@ -14,6 +14,7 @@ struct decode_load timing_decode_load(const struct timing *row) {
                                 .longest = row->longest > 0 ? row->longest : row->context,
                                 .splits = row->splits,
                                 .tiles_per_sequence = row->kv_heads,
+                                .group = row->q_heads / row->kv_heads,
                                 .bytes_per_token = kv_bytes_per_token(row),
                                 .flops_per_token = 4.0 * row->head_dim * row->q_heads};
 }
