@@ -60,7 +60,7 @@ static int model_of(struct stepping *s, const struct measured *row, const struct
                                          .page_tokens = 16};
     if (step_model_create(&options, &s->models[s->count].model, s->err) != 0)
         return -1;
-    strcpy(s->models[s->count].name, name);
+    memcpy(s->models[s->count].name, name, NAME_MAX_);
     *out = s->models[s->count++].model;
     return 0;
 }

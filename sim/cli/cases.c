@@ -98,6 +98,12 @@ static int ask(struct told *told, const char *database, struct error *err) {
     return 0;
 }
 
+static void untell(struct told *told) {
+    free(told->answers);
+    scenario_free(&told->scenario);
+}
+
+/* Simulates the case and asks its questions; on failure `told` holds nothing. */
 static int tell(const char *path, struct told *told, struct error *err) {
     char database[] = "/tmp/tiersim-case-XXXXXX";
     if (scenario_load(path, NULL, 0, NULL, &told->scenario, err) != 0)
@@ -119,12 +125,9 @@ static int tell(const char *path, struct told *told, struct error *err) {
     MUST(told->answers != NULL);
     int failed = simulate(&told->scenario, database, err) != 0 || ask(told, database, err) != 0 ? -1 : 0;
     unlink(database);
+    if (failed)
+        untell(told);
     return failed;
-}
-
-static void untell(struct told *told) {
-    free(told->answers);
-    scenario_free(&told->scenario);
 }
 
 /* ---- the page ---- */
