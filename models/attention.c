@@ -37,7 +37,7 @@ static inline double units_seconds(const struct decode_machine *d, double bytes,
 static inline double decode_splits(const struct decode_machine *d, const struct decode_load *load, double tiles) {
     if (load->splits > 0)
         return load->splits;
-    double splits = (double)(int64_t)(d->places / tiles), most = load->longest / d->split_tokens;
+    double splits = (double)(int64_t)(d->split_places / tiles), most = load->longest / d->split_tokens;
     splits = least(splits, most);
     return splits > 1.0 ? splits : 1.0;
 }

@@ -42,6 +42,7 @@ static void machine_scale(struct machine *m, const struct datasheet_ratio *ratio
     m->decode.flops *= ratio->bf16;
     m->decode.split_below_tiles *= sms;
     m->decode.places *= sms;
+    m->decode.split_places *= sms;
     m->decode.sms = m->prefill.sms = sms;
     m->prefill.bandwidth *= ratio->memory;
     m->prefill.flops *= ratio->bf16;
@@ -96,6 +97,8 @@ static void resolve_decode(const struct step_model_options *options, struct mach
                                         .split_tokens = rule->split_tokens,
                                         .flops = rule->compute_share.value * options->profile->on.bf16_flops,
                                         .places = rule->ctas_per_sm,
+                                        .split_places =
+                                            rule->split_ctas_per_sm > 0 ? rule->split_ctas_per_sm : rule->ctas_per_sm,
                                         .small_pages = small_pages,
                                         .noise = {noise_of(&fit->split, source), noise_of(&fit->single, source)}};
     if (small_pages)

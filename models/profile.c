@@ -78,6 +78,8 @@ static const struct option rule_options[] = {
          "split while tiles are below this share of the SMs"),
     REAL(decode_rule, "min_tokens", min_tokens, UNIT_TOKENS, NULL, "and the longest context exceeds this"),
     REAL(decode_rule, "ctas_per_sm", ctas_per_sm, UNIT_NONE, "1", "CTAs of the kernels that an SM runs at once"),
+    REAL(decode_rule, "split_ctas_per_sm", split_ctas_per_sm, UNIT_NONE, "0",
+         "CTAs an SM up to which contexts are split; 0: as many as it runs at once"),
     REAL(decode_rule, "split_tokens", split_tokens, UNIT_TOKENS, "128", "no split is shorter"),
     REAL(decode_rule, "small_page_tokens", small_page_tokens, UNIT_TOKENS, "0",
          "pages below this many tokens cost bandwidth"),

@@ -66,6 +66,7 @@ struct decode_rule {
     double below_share;                         /* split while sequences x KV heads < share x SMs ... */
     double min_tokens;                          /* ... and the longest context exceeds this */
     double ctas_per_sm, split_tokens;           /* CTAs that an SM runs at once; no split is shorter than this */
+    double split_ctas_per_sm;                   /* CTAs an SM up to which a context is split; 0: ctas_per_sm */
     double small_page_tokens, small_page_share; /* pages below the first reach this share of bandwidth */
     struct figure compute_share;                /* FLOPs of decode attention (MLA): share of the datasheet's */
 };

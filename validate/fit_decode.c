@@ -128,14 +128,17 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
     double rate, outside;
     if (warm_rate(timings, fp8, in->arena, &rate, err) != 0)
         return -1;
-    struct decode_context context = {.machine.decode = {.split_below_tiles = rule->below_share * profile->on.sms,
-                                                        .split_min_tokens = rule->min_tokens,
-                                                        .split_tokens = rule->split_tokens,
-                                                        .places = rule->ctas_per_sm * profile->on.sms,
-                                                        .flops = profile->on.bf16_flops,
-                                                        .sms = profile->on.sms,
-                                                        .cta_rate = rate},
-                                     .free = rate > 0 ? CTA_RATE : PARAMETERS};
+    struct decode_context context = {
+        .machine.decode = {.split_below_tiles = rule->below_share * profile->on.sms,
+                           .split_min_tokens = rule->min_tokens,
+                           .split_tokens = rule->split_tokens,
+                           .places = rule->ctas_per_sm * profile->on.sms,
+                           .split_places = (rule->split_ctas_per_sm > 0 ? rule->split_ctas_per_sm : rule->ctas_per_sm) *
+                                           profile->on.sms,
+                           .flops = profile->on.bf16_flops,
+                           .sms = profile->on.sms,
+                           .cta_rate = rate},
+        .free = rate > 0 ? CTA_RATE : PARAMETERS};
     struct fit_rows all = fit_rows_where(timings, fp8 ? counts_fp8 : counts_bf16, in->arena);
     fit->bytes_max = 0;
     for (size_t i = 0; i < all.count; i++)

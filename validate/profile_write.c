@@ -81,6 +81,8 @@ static void write_rest(FILE *out, const struct kernel_profile *profile) {
     const struct decode_rule *rule = &profile->rule;
     fprintf(out, "rule:\n  below_share: %g\n  min_tokens: %g\n  ctas_per_sm: %g\n  split_tokens: %g\n",
             rule->below_share, rule->min_tokens, rule->ctas_per_sm, rule->split_tokens);
+    if (rule->split_ctas_per_sm > 0)
+        fprintf(out, "  split_ctas_per_sm: %g\n", rule->split_ctas_per_sm);
     fprintf(out, "  small_page_tokens: %g\n  small_page_share: %g\n", rule->small_page_tokens, rule->small_page_share);
     figure(out, "  ", "compute_share", &rule->compute_share, "");
     fprintf(out, "small:\n");
