@@ -20,7 +20,8 @@ enum {
     KEY_SKIP,
     KEY_SEED,
     KEY_DEDUPE,
-    KEY_QUEUE
+    KEY_QUEUE,
+    KEY_REPLAY_LOG
 };
 static const struct argp_option choices[] = {
     {"policy", 'p', "NAME,...", 0,
@@ -39,6 +40,11 @@ static const struct argp_option choices[] = {
      "of the trace: mooncake, bailian, agentic, oracle (oracleGeneral) or lines (id[,size]); found out by default", 0},
     {"queue", KEY_QUEUE, "N", 0,
      "the next N requests wait and say what they will ask for (policies that look at a queue)", 0},
+    {"replay-log", KEY_REPLAY_LOG, "FILE", 0,
+     "instead of a trace: what each tier of a run saw (run --access-log FILE), through the policy that it had and "
+     "those of "
+     "--policy, at its size or those of --size",
+     0},
     {"dedupe", KEY_DEDUPE, NULL, 0, "drop sessions that repeat an earlier one", 0},
     {"plugin", KEY_PLUGIN, "FILE", 0, "load policies built outside first", 0},
     {"seed", KEY_SEED, "N", 0, "of policies that draw (default 1)", 0},
@@ -98,6 +104,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_DEDUPE:
         a->dedupe = true;
         return 0;
+    case KEY_REPLAY_LOG:
+        a->replay_log = text;
+        return 0;
     case KEY_JSON:
         a->json = true;
         return 0;
@@ -107,6 +116,10 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         a->trace = text;
         return 0;
     case ARGP_KEY_END:
+        if (a->replay_log && a->trace)
+            argp_error(state, "a TRACE or a --replay-log, not both");
+        if (a->replay_log)
+            return 0;
         if (!a->trace || !a->policies || !a->sizes)
             argp_error(state, "a TRACE, --policy and --size are needed");
         if (a->full_blocks && !a->prefix)
@@ -277,6 +290,8 @@ static int cache(const struct cache_arguments *a, struct arena *arena, struct er
     struct cache_work work = {.arguments = a};
     if (a->plugin && policy_load_plugin(a->plugin, err) != 0)
         return -1;
+    if (a->replay_log)
+        return cache_replay_log(a, arena, err);
     const struct policy *admit = NULL;
     if (a->admit && read_policy(POLICY_ADMIT, a->admit, arena, &admit, &work.admit_options, err) != 0)
         return -1;

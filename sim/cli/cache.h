@@ -7,6 +7,7 @@
 
 struct cache_arguments {
     const char *trace, *policies, *sizes, *admit, *plugin, *format;
+    const char *replay_log; /* of a run's tiers, instead of a trace */
     uint64_t seed, skip, queue;
     bool prefix, full_blocks, dedupe, json;
 };
@@ -44,6 +45,9 @@ int cache_convert(const char *source, const char *format, bool dedupe, const cha
 
 /* For policies that weigh what a loss costs: computing, of a model that stands for any. */
 struct evict_costs cache_costs(uint32_t block_tokens);
+
+/* `tiersim cache --replay-log`: what the tiers of a run saw, through the policies that it had or others. */
+int cache_replay_log(const struct cache_arguments *a, struct arena *arena, struct error *err);
 
 void cache_print_json(const struct cache_work *work);
 void cache_print_table(const struct cache_work *work, struct arena *arena);

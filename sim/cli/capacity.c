@@ -93,6 +93,7 @@ static struct search search_after(struct search s, double load, bool holds) {
 struct trial {
     double load;
     struct sink *records;
+    struct access_log *access_log;
     struct outcome *outcome;
     int failed;
     struct error error;
@@ -111,6 +112,7 @@ static void try_load(const struct reach *reach, struct trial *trial) {
                               .exact_steps = reach->exact_steps,
                               .audit = reach->audit,
                               .also = trial->records,
+                              .access_log = trial->access_log,
                               .every_record =
                                   reach->every_base_record && trial->records && trial->records == reach->base_records,
                               .progress = reach->progress ? progress_show : NULL,
@@ -203,7 +205,8 @@ static int reach_all(const struct reach *reach, struct verdict *verdict) {
         verdict->error = v->error;
         return -1;
     }
-    struct trial base = {.load = whole_load(v, v->options.load), .records = reach->base_records};
+    struct trial base = {
+        .load = whole_load(v, v->options.load), .records = reach->base_records, .access_log = reach->access_log};
     try_load(reach, &base);
     if (base.failed) {
         verdict->error = base.error;

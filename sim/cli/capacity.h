@@ -39,6 +39,7 @@ struct reach {
     bool every_base_record;    /* runs and transfers too, whatever `output:` says */
     struct sink *base_records; /* take the records of `base`, and of `best`; NULL: nobody does */
     struct sink *best_records;
+    struct access_log *access_log; /* of `base` too; NULL: none */
 };
 
 /* Simulates the variant at the scenario's load and, with an SLO and `search`, looks for the highest load between 1/64

@@ -36,3 +36,18 @@ int policy_resolve(enum policy_kind kind, const struct node *node, const char *f
     *options = out;
     return options_read(rest, (*policy)->options, out, arena, err);
 }
+
+const char *policy_text(const struct node *node, const char *fallback, struct arena *arena) {
+    if (!node)
+        return fallback;
+    if (node->kind == NODE_SCALAR)
+        return node->text;
+    const char *text = "";
+    for (size_t i = 0; i < node->count; i++) {
+        const struct node *item = node->items[i];
+        bool mapping = node->kind == NODE_MAPPING;
+        text = arena_printf(arena, "%s%s%s%s%s", text, i > 0 ? ", " : "", mapping ? node->keys[i] : "",
+                            mapping ? ": " : "", policy_text(item, "", arena));
+    }
+    return arena_printf(arena, node->kind == NODE_MAPPING ? "{%s}" : "[%s]", text);
+}

@@ -11,5 +11,7 @@
  * names. */
 int policy_resolve(enum policy_kind kind, const struct node *node, const char *fallback, struct arena *arena,
                    const struct policy **policy, const void **options, struct error *err);
+/* The policy as a user would write it on one line. */
+const char *policy_text(const struct node *node, const char *fallback, struct arena *arena);
 
 #endif

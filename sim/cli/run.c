@@ -9,8 +9,10 @@
 #endif
 
 #include "sim/cli/keep.h"
+#include "sim/cli/policy.h"
 #include "sim/cli/report.h"
 #include "sim/cli/verbs.h"
+#include "sim/memory/access_log.h"
 #include "sim/output/timeline.h"
 
 enum {
@@ -25,12 +27,13 @@ enum {
     KEY_PLUGIN,
     KEY_NO_SEARCH,
     KEY_DRAWS,
-    KEY_TIMELINE
+    KEY_TIMELINE,
+    KEY_ACCESS_LOG
 };
 enum { DRAWS_MAX = 10000 };
 
 struct run_arguments {
-    const char *path, *database, *timeline;
+    const char *path, *database, *timeline, *access_log;
     const char *sets[SETS_MAX];
     size_t set_count;
     int64_t seed, draws;
@@ -47,6 +50,11 @@ static const struct argp_option run_options[] = {
     {"wide", KEY_WIDE, NULL, 0, "everything, not only the story", 0},
     {"timeline", KEY_TIMELINE, "FILE", 0,
      "every step, transfer and request at the scenario's load, as JSON for ui.perfetto.dev", 0},
+    {"access-log", KEY_ACCESS_LOG, "FILE", 0,
+     "what each tier's eviction policy saw at the scenario's load, for `tiersim cache --replay-log`; of several "
+     "variants "
+     "FILE.1, FILE.2, ...",
+     0},
     {"exact-steps", KEY_EXACT, NULL, 0,
      "take every step by itself (slow; the reference that must give the same results)", 0},
     {"audit", KEY_AUDIT, NULL, 0, "recount every tier and link at every step boundary (slow)", 0},
@@ -79,6 +87,9 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
         return 0;
     case KEY_TIMELINE:
         a->timeline = value;
+        return 0;
+    case KEY_ACCESS_LOG:
+        a->access_log = value;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -138,7 +149,8 @@ static struct sink *base_sink(const struct scenario *scenario, size_t i, struct 
 }
 
 static void run_variants(const struct scenario *scenario, const struct run_arguments *a, struct keeper *keeper,
-                         struct timeline *timeline, struct verdict *verdicts, struct draws *draws) {
+                         struct timeline *timeline, struct access_log **logs, struct verdict *verdicts,
+                         struct draws *draws) {
     int variants = (int)scenario->count, count = variants * (1 + (int)a->draws), threads = 1;
 #ifdef HAS_OMP
     threads = a->jobs > 0 ? a->jobs : omp_get_max_threads();
@@ -158,6 +170,7 @@ static void run_variants(const struct scenario *scenario, const struct run_argum
                               .progress = progress};
         if (i < variants) {
             reach.every_base_record = timeline != NULL;
+            reach.access_log = logs[i];
             reach.base_records = base_sink(scenario, (size_t)i, keeper, timeline);
             reach.best_records = keeper_sink(keeper, scenario, (size_t)i, true);
             verdict_reach(&reach, &verdicts[i]);
@@ -186,6 +199,31 @@ static int tell_failures(const struct scenario *scenario, const struct verdict *
     return failures == scenario->count ? code : failures > 0 ? EXIT_RUN_FAILED : EXIT_FINE;
 }
 
+/* The access log of each variant; none where no path is given. What was opened is the caller's, whatever came. */
+static int open_logs(const char *path, const struct scenario *scenario, struct access_log ***out, struct error *err) {
+    struct access_log **logs = *out = calloc(scenario->count, sizeof(struct access_log *));
+    MUST(logs != NULL);
+    for (size_t i = 0; path && i < scenario->count; i++) {
+        const struct list *tiers = &scenario->variants[i].options.tiers;
+        const char **texts = arena_alloc(scenario->arena, tiers->count * sizeof(char *));
+        for (size_t t = 0; t < tiers->count; t++)
+            texts[t] = policy_text(((const struct tier_options *)tiers->items)[t].evict, "lru", scenario->arena);
+        const char *own = scenario->count == 1 ? path : arena_printf(scenario->arena, "%s.%zu", path, i + 1);
+        if (access_log_open(own, texts, (uint32_t)tiers->count, &logs[i], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int close_logs(const struct scenario *scenario, struct access_log **logs, struct error *err) {
+    int failed = 0;
+    for (size_t i = 0; i < scenario->count; i++)
+        if (access_log_close(logs[i], err) != 0)
+            failed = -1;
+    free(logs);
+    return failed;
+}
+
 static int run_scenario(const struct run_arguments *a, const struct scenario *scenario, struct error *err) {
     struct keeper keeper = {0};
     if (a->database && keeper_open(&keeper, a->database, scenario, a->exact_steps, err) != 0) {
@@ -193,7 +231,11 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
         return (int)err->exit_code;
     }
     struct timeline *timeline = NULL;
-    if (a->timeline && timeline_open(a->timeline, scenario->count, &timeline, err) != 0) {
+    struct access_log **logs = NULL;
+    if (open_logs(a->access_log, scenario, &logs, err) != 0 ||
+        (a->timeline && timeline_open(a->timeline, scenario->count, &timeline, err) != 0)) {
+        struct error ignored;
+        close_logs(scenario, logs, &ignored);
         keeper_abandon(&keeper);
         fprintf(stderr, "%s\n", err->text);
         return (int)err->exit_code;
@@ -201,7 +243,7 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
     struct verdict *verdicts = calloc(scenario->count, sizeof *verdicts);
     MUST(verdicts != NULL);
     struct draws *draws = a->draws > 0 ? draws_create(scenario->count, (size_t)a->draws) : NULL;
-    run_variants(scenario, a, &keeper, timeline, verdicts, draws);
+    run_variants(scenario, a, &keeper, timeline, logs, verdicts, draws);
     bool tabled = !a->json && (scenario->count > 1 || !verdicts[0].failed);
     int code = tell_failures(scenario, verdicts, tabled);
     if (a->json)
@@ -213,6 +255,10 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
         code = EXIT_RUN_FAILED;
     }
     if (timeline && timeline_close(timeline, err) != 0) {
+        fprintf(stderr, "%s\n", err->text);
+        code = EXIT_RUN_FAILED;
+    }
+    if (close_logs(scenario, logs, err) != 0) {
         fprintf(stderr, "%s\n", err->text);
         code = EXIT_RUN_FAILED;
     }

@@ -123,7 +123,8 @@ struct variant_run {
     uint64_t seed;
     bool exact_steps, audit;
     struct sink *also;
-    bool every_record; /* runs and transfers too, whatever `output:` says */
+    struct access_log *access_log; /* NULL: none */
+    bool every_record;             /* runs and transfers too, whatever `output:` says */
     bool (*progress)(void *self, sim_time now, uint64_t finished);
     void *progress_self;
 };

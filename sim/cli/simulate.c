@@ -32,6 +32,7 @@ static struct cluster_setup setup_of(const struct variant_run *run, struct workl
                                   .audit = run->audit,
                                   .record_runs = o->output.runs || run->every_record,
                                   .record_transfers = o->output.transfers || run->every_record,
+                                  .access_log = run->access_log,
                                   .stop_after_ns = o->stop_after_s > 0 ? (sim_time)(o->stop_after_s * 1e9) : SIM_NEVER,
                                   .progress = run->progress,
                                   .progress_self = run->progress_self};

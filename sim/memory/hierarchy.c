@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim/memory/access_log.h"
 #include "sim/memory/hierarchy_impl.h"
 
 static void *zeroed(size_t count, size_t size_bytes) {
@@ -36,7 +37,7 @@ static void describe_level(struct hierarchy *h, uint32_t index) {
     level->write_from = written ? topology_write_from(setup->tiers, index) : NO_LEVEL;
     level->evicts_to = NO_LEVEL;
     level->needs = level->options->evict_policy->policy.needs;
-    level->knows_misses = level->options->evict_policy->miss != NULL;
+    level->knows_misses = level->options->evict_policy->miss != NULL || setup->access_log;
     if (written && level->options->write == WRITE_EVICTION && h->levels[level->write_from].evicts_to == NO_LEVEL)
         h->levels[level->write_from].evicts_to = index;
 }
@@ -74,11 +75,13 @@ static void create_units(struct hierarchy *h, uint32_t index) {
             .seed = h->setup.seed,
             .on_victim = level->evicts_to == NO_LEVEL && !level->options->admit_policy ? NULL : victim_leaves,
             .on_victim_self = unit};
+        snprintf(unit->name, UNIT_NAME_MAX, level->unit_count > 1 ? "%s[%u]" : "%s", level->options->name, i);
+        if (h->setup.access_log)
+            tier.log = access_log_tier(h->setup.access_log, unit->name, index, &tier);
         unit->tier = tier_create(&tier);
         admission_create(unit);
         unit->hits = below_admit & NEED_HITS ? lazy_alloc(unit->slots, sizeof *unit->hits) : NULL;
         unit->facts = keeps_facts ? lazy_alloc(unit->slots, sizeof *unit->facts) : NULL;
-        snprintf(unit->name, UNIT_NAME_MAX, level->unit_count > 1 ? "%s[%u]" : "%s", level->options->name, i);
     }
     h->has_timers |= level->options->evict_policy->timer != NULL;
 }

@@ -42,6 +42,7 @@ struct hierarchy_setup {
     uint64_t seed;
     struct sink *sink; /* transfer records; NULL: none */
     bool record_transfers;
+    struct access_log *access_log; /* what the tiers' eviction policies see (access_log.h); NULL: not written down */
     /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier
      * t is answerable for (they sum to it): sources finish in some order, each owns the time since the one before. */
     void (*on_loaded)(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "sim/base/arena.h"
+#include "sim/memory/access_log.h"
 
 enum { AHEAD = 8 }; /* slots whose lines are fetched while others are worked on */
 
@@ -45,6 +46,7 @@ struct tier *tier_create(const struct tier_setup *setup) {
 void tier_destroy(struct tier *tier) {
     if (!tier)
         return;
+    tier_log_destroy(tier->setup.log);
     tier->policy.destroy(tier->state);
     index_destroy(&tier->index);
     lazy_free(tier->blocks, tier->slots, sizeof *tier->blocks);
@@ -169,6 +171,14 @@ static void becomes_resident(struct tier *tier, uint32_t slot, uint32_t parent, 
     tier->policy.insert(tier->state, slot, now);
 }
 
+static void log_insert(const struct tier *tier, const struct block_new *first, const uint64_t *ids,
+                       const int64_t *next_use, const uint32_t *slots, uint32_t count, enum slot_state state,
+                       sim_time now) {
+    bool has_parent = is_here(tier, first->parent);
+    tier_log_insert(tier->setup.log, now, first, has_parent, has_parent ? tier->blocks[first->parent].id : 0, ids,
+                    next_use, slots, count, state);
+}
+
 /* A new block in `slot`, whose id is in the index. */
 static void enter(struct tier *tier, uint32_t slot, const struct block_new *new, enum slot_state state, sim_time now) {
     uint32_t parent = tier->kin && is_here(tier, new->parent) ? new->parent : EVICT_NONE;
@@ -189,6 +199,8 @@ uint32_t tier_insert(struct tier *tier, const struct block_new *new, enum slot_s
     MUST(tier->taken > 0 && (state == SLOT_ARRIVING || state == SLOT_RESIDENT));
     uint32_t slot = next_slot(tier);
     MUST(index_add(&tier->index, new->id, slot, state == SLOT_RESIDENT) == UINT32_MAX);
+    if (tier->setup.log)
+        log_insert(tier, new, &new->id, new->next_use == INT64_MAX ? NULL : &new->next_use, &slot, 1, state, now);
     enter(tier, slot, new, state, now);
     tier_settle(tier, now);
     return slot;
@@ -215,6 +227,8 @@ uint32_t tier_insert_all(struct tier *tier, const struct block_new *first, const
         slots[i] = new.parent = slot;
         inserted++;
     }
+    if (tier->setup.log)
+        log_insert(tier, first, ids, next_use, slots, count, state, now);
     tier_settle(tier, now);
     return inserted;
 }
@@ -222,6 +236,8 @@ uint32_t tier_insert_all(struct tier *tier, const struct block_new *first, const
 void tier_landed(struct tier *tier, uint32_t slot, sim_time now) {
     struct block_info *block = &tier->blocks[slot];
     MUST(block->state == SLOT_ARRIVING);
+    if (tier->setup.log)
+        tier_log_id(tier->setup.log, now, "landed", block->id);
     block->state = SLOT_RESIDENT;
     block->in_flight = 0;
     tier->arriving--;
@@ -232,9 +248,10 @@ void tier_landed(struct tier *tier, uint32_t slot, sim_time now) {
 }
 
 void tier_abandon(struct tier *tier, uint32_t slot, sim_time now) {
-    (void)now;
     struct block_info *block = &tier->blocks[slot];
     MUST(block->state == SLOT_ARRIVING && block->refs == 1);
+    if (tier->setup.log)
+        tier_log_id(tier->setup.log, now, "abandon", block->id);
     index_remove(&tier->index, block->id);
     if (tier->kin) {
         kin_leave(tier, slot);
@@ -266,6 +283,8 @@ uint64_t tier_available(const struct tier *tier) {
 
 void tier_give(struct tier *tier, uint64_t count) {
     MUST(count <= tier->taken);
+    if (tier->setup.log && count > 0)
+        tier_log_count(tier->setup.log, 0, "give", count); /* no policy is told, so no time is needed */
     tier->taken -= count;
 }
 
@@ -273,15 +292,21 @@ sim_time tier_wake_time(const struct tier *tier) {
     return tier->wake;
 }
 void tier_wake(struct tier *tier, sim_time now) {
+    if (tier->setup.log)
+        tier_log_count(tier->setup.log, now, "wake", 0);
     note_timer(tier, now);
     tier_settle(tier, now);
 }
 
 void tier_missed(struct tier *tier, uint64_t id, sim_time now) {
+    if (tier->setup.log)
+        tier_log_id(tier->setup.log, now, "miss", id);
     if (tier->policy.miss)
         tier->policy.miss(tier->state, id, now);
 }
 void tier_note(struct tier *tier, const struct session_note *note, sim_time now) {
+    if (tier->setup.log)
+        tier_log_note(tier->setup.log, now, note);
     if (!tier->policy.note)
         return;
     tier->policy.note(tier->state, note, now);

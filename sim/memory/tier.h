@@ -22,6 +22,7 @@
 enum slot_state { SLOT_FREE, SLOT_ARRIVING, SLOT_RESIDENT, SLOT_LEAVING };
 
 struct tier;
+struct tier_log; /* access_log.h */
 
 struct tier_setup {
     const char *name;
@@ -38,6 +39,7 @@ struct tier_setup {
      */
     bool (*on_victim)(void *self, struct tier *tier, uint32_t slot, sim_time now);
     void *on_victim_self;
+    struct tier_log *log; /* NULL: none. What is done to the tier is written there; the tier destroys it */
 };
 struct tier *tier_create(const struct tier_setup *setup);
 void tier_destroy(struct tier *tier);

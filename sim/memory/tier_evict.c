@@ -1,4 +1,5 @@
 /* Making room in a tier: victims, their descendants, and the tree that both need. */
+#include "sim/memory/access_log.h"
 #include "sim/memory/tier_impl.h"
 
 void kin_adopt(struct tier *tier, uint32_t parent, uint32_t slot) {
@@ -66,6 +67,8 @@ static void evict_one(struct tier *tier, uint32_t slot, sim_time now) {
     MUST(block->state == SLOT_RESIDENT && block->refs == 0 && !block->in_flight);
     tier->evicted++;
     bool kept = tier->setup.on_victim && tier->setup.on_victim(tier->setup.on_victim_self, tier, slot, now);
+    if (tier->setup.log)
+        tier_log_victim(tier->setup.log, now, slot, block->id, kept);
     unlink_block(tier, slot, true, now);
     if (!kept) {
         ring_push(tier, slot);
@@ -100,7 +103,7 @@ static void evict_descendants(struct tier *tier, uint32_t slot, sim_time now) {
     }
 }
 
-bool tier_evict(struct tier *tier, sim_time now) {
+static bool evict_next(struct tier *tier, sim_time now) {
     uint32_t slot = tier->policy.victim(tier->state, now);
     if (slot == EVICT_NONE)
         return false;
@@ -112,25 +115,31 @@ bool tier_evict(struct tier *tier, sim_time now) {
     return true;
 }
 
+bool tier_evict(struct tier *tier, sim_time now) {
+    if (tier->setup.log)
+        tier_log_count(tier->setup.log, now, "evict", 1);
+    return evict_next(tier, now);
+}
+
 void tier_settle(struct tier *tier, sim_time now) {
     bool gives = tier->policy.surplus != NULL;
     while (gives) {
         uint32_t more = tier->policy.surplus(tier->state, now);
         gives = more > 0;
         for (; gives && more > 0; more--)
-            gives = tier_evict(tier, now);
+            gives = evict_next(tier, now);
     }
     note_timer(tier, now);
 }
 
-bool tier_take(struct tier *tier, uint64_t count, sim_time now) {
+static bool take(struct tier *tier, uint64_t count, sim_time now) {
     if (free_now(tier) < count) {
         if (tier->wake <= now)
             note_timer(tier, now);
         if (tier_available(tier) < count)
             return false;
         while (free_now(tier) + tier->leaving < count)
-            if (!tier_evict(tier, now))
+            if (!evict_next(tier, now))
                 break;
         tier_settle(tier, now);
         if (free_now(tier) < count)
@@ -143,15 +152,28 @@ bool tier_take(struct tier *tier, uint64_t count, sim_time now) {
     return true;
 }
 
+bool tier_take(struct tier *tier, uint64_t count, sim_time now) {
+    if (!tier->setup.log)
+        return take(tier, count, now);
+    tier_log_count(tier->setup.log, now, "take", count);
+    bool took = take(tier, count, now);
+    if (!took)
+        tier_log_count(tier->setup.log, now, "denied", count);
+    return took;
+}
+
 void tier_left(struct tier *tier, uint32_t slot, sim_time now) {
-    (void)now;
     MUST(tier->blocks[slot].state == SLOT_LEAVING);
+    if (tier->setup.log)
+        tier_log_left(tier->setup.log, now, slot);
     tier->leaving--;
     tier->blocks[slot].in_flight = 0;
     ring_push(tier, slot);
 }
 
 void tier_delete(struct tier *tier, uint32_t slot, sim_time now) {
+    if (tier->setup.log)
+        tier_log_id(tier->setup.log, now, "delete", tier->blocks[slot].id);
     unlink_block(tier, slot, false, now);
     tier->blocks[slot].state = SLOT_FREE;
     tier->given[tier->given_count++] = slot;

@@ -1,7 +1,13 @@
 /* Touching, holding and letting go of a tier's blocks. */
+#include "sim/memory/access_log.h"
 #include "sim/memory/tier_impl.h"
 
 enum { AHEAD = 16 }; /* blocks whose lines are fetched while others are worked on */
+
+static void say(const struct tier *tier, sim_time now, const char *word, const uint32_t *slots, uint32_t count) {
+    if (tier->setup.log)
+        tier_log_slots(tier->setup.log, now, word, tier->blocks, slots, count, NULL, NULL);
+}
 
 static inline void prefetch_block(const struct tier *tier, uint32_t slot) {
     if (slot != SLOT_NONE)
@@ -9,6 +15,8 @@ static inline void prefetch_block(const struct tier *tier, uint32_t slot) {
 }
 
 void tier_touch(struct tier *tier, uint32_t slot, int64_t next_use, sim_time now) {
+    if (tier->setup.log)
+        tier_log_touch(tier->setup.log, now, tier->blocks[slot].id, next_use);
     if (tier->needs & NEED_FUTURE)
         tier->facts[slot].next_use = next_use;
     tier->policy.touch(tier->state, slot, now);
@@ -42,15 +50,18 @@ static inline void release(struct tier *tier, uint32_t slot, sim_time now) {
 }
 
 void tier_hold(struct tier *tier, uint32_t slot, sim_time now) {
+    say(tier, now, "hold", &slot, 1);
     hold(tier, slot, now);
 }
 
 void tier_release(struct tier *tier, uint32_t slot, sim_time now) {
+    say(tier, now, "release", &slot, 1);
     release(tier, slot, now);
     tier_settle(tier, now);
 }
 
 void tier_hold_all(struct tier *tier, const uint32_t *slots, uint32_t count, sim_time now) {
+    say(tier, now, "hold", slots, count);
     for (uint32_t i = 0; i < count; i++) {
         if (i + AHEAD < count)
             prefetch_block(tier, slots[i + AHEAD]);
@@ -60,6 +71,7 @@ void tier_hold_all(struct tier *tier, const uint32_t *slots, uint32_t count, sim
 }
 
 void tier_release_all(struct tier *tier, const uint32_t *slots, uint32_t count, sim_time now) {
+    say(tier, now, "release", slots, count);
     for (uint32_t i = count; i-- > 0;) {
         if (i >= AHEAD)
             prefetch_block(tier, slots[i - AHEAD]);
@@ -79,6 +91,8 @@ static void ask_again(struct tier *tier, uint32_t slot, const struct block_use *
 
 void tier_use_all(struct tier *tier, const uint32_t *slots, uint32_t count, const struct block_use *use,
                   const int64_t *next_use, sim_time now) {
+    if (tier->setup.log)
+        tier_log_slots(tier->setup.log, now, "use", tier->blocks, slots, count, use, next_use);
     for (uint32_t i = 0; i < count; i++) {
         if (i + AHEAD < count)
             prefetch_block(tier, slots[i + AHEAD]);
@@ -95,10 +109,13 @@ void tier_use_all(struct tier *tier, const uint32_t *slots, uint32_t count, cons
 }
 
 void tier_pin(struct tier *tier, uint32_t slot, bool begins, sim_time now) {
+    say(tier, now, begins ? "pin" : "unpin", &slot, 1);
     if (begins)
         hold(tier, slot, now);
     if (tier->policy.in_flight)
         tier->policy.in_flight(tier->state, slot, begins, now);
-    if (!begins)
-        tier_release(tier, slot, now);
+    if (begins)
+        return;
+    release(tier, slot, now);
+    tier_settle(tier, now);
 }

@@ -165,6 +165,7 @@ static int open_memory(struct cluster *cluster, struct error *err) {
                                      .seed = setup->seed,
                                      .sink = setup->sink,
                                      .record_transfers = setup->record_transfers,
+                                     .access_log = setup->access_log,
                                      .on_loaded = on_loaded,
                                      .on_space = on_space,
                                      .on_swapped = on_swapped,

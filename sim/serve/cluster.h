@@ -56,7 +56,8 @@ struct cluster_setup {
     bool exact_steps; /* take every step: the reference for runs of steps */
     bool audit;       /* slow checks at every boundary */
     bool record_runs, record_transfers;
-    sim_time stop_after_ns; /* no request that arrives later is taken; SIM_NEVER: the whole stream */
+    struct access_log *access_log; /* of the tiers (sim/memory/access_log.h); NULL: none */
+    sim_time stop_after_ns;        /* no request that arrives later is taken; SIM_NEVER: the whole stream */
     struct sink *sink;
     /* Progress, for people: called now and then. NULL: not. Returning false ends the run at once (its result is
      * marked). */
