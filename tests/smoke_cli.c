@@ -103,7 +103,7 @@ static void stories(void **state) {
 #define SMOKE(...) RUN_VERB(run, NULL, "configs/scenarios/smoke.yaml", "-j", "1", __VA_ARGS__)
     SAYS(SMOKE("--seed", "3"), "Does everything run?\nllama-3.1-8b bf16, tp 1, 2 instances on 1 node of 8 h100-sxm\n",
          "\nvariant ", "\n hbm ", "* the cheapest.", "from: H hbm, D dram, S ssd, ",
-         "One missed context (median: ", "What it rests on:\n  - step times: ", "  - links: copy measured",
+         "One missed context (median: ", "What it rests on:\n  - decode steps: ", "  - links: copy measured",
          "  - prices of 2026-11: spec\n", "  - seed 3, ");
     SAYS(SMOKE("--set", "slo.ttft_p99=2 s"), "SLO: TTFT p99 <= 2 s\n", "What would flip that:\n", " more an hour for '",
          "% less load on '", "rows are at the highest load that keeps the SLO; GPUs: for load 1.\n");

@@ -182,6 +182,27 @@ static void tell_dropped(const struct scenario *scenario, const struct verdict *
     }
 }
 
+/* "  - decode steps: 91 % of their time measured, 9 % extrapolated; 90 % interval -6/+6 %" */
+static void tell_step(const struct variant *v, const char *kind, const struct step_shape *shape, FILE *out) {
+    struct step_cost cost = step_cost(v->model, shape);
+    struct step_op ops[STEP_OPS_MAX];
+    double by_basis[BASIS_COUNT] = {0}, all = 0;
+    for (int i = 0, count = step_ops(v->model, shape, ops); i < count; i++) {
+        by_basis[ops[i].basis] += ops[i].seconds;
+        all += ops[i].seconds;
+    }
+    fprintf(out, "  - %s steps: ", kind);
+    const char *between = "";
+    for (int b = 0; b < BASIS_COUNT; b++)
+        if (by_basis[b] >= 0.005 * all) {
+            fprintf(out, "%s%.0f %%%s %s", between, 100 * by_basis[b] / all, *between ? "" : " of their time",
+                    basis_name((enum basis)b));
+            between = ", ";
+        }
+    fprintf(out, "; 90 %% interval %+.0f/%+.0f %%\n", 100 * (cost.low_s / cost.seconds - 1),
+            100 * (cost.high_s / cost.seconds - 1));
+}
+
 /* Steps of the kinds that the run consists of: a batch of decodes, and a full chunk of prompt. */
 static void tell_steps(const struct variant *v, const struct outcome *outcome, FILE *out) {
     int64_t context = histogram_percentile(outcome->metrics.context, 0.5), budget = v->options.serving.token_budget;
@@ -196,10 +217,12 @@ static void tell_steps(const struct variant *v, const struct outcome *outcome, F
                                  .prefill_pairs = chunk * context - chunk * (chunk - 1) / 2,
                                  .prefill_squares = chunk * chunk,
                                  .logits = 1};
-    struct step_cost d = step_cost(v->model, &decode), p = step_cost(v->model, &prefill);
-    fprintf(out, "  - step times: %s; 90 %% interval: decode %+.0f/%+.0f %%, prefill %+.0f/%+.0f %%\n",
-            basis_name(basis_weaker(d.basis, p.basis)), 100 * (d.low_s / d.seconds - 1),
-            100 * (d.high_s / d.seconds - 1), 100 * (p.low_s / p.seconds - 1), 100 * (p.high_s / p.seconds - 1));
+    tell_step(v, "decode", &decode, out);
+    tell_step(v, "prefill", &prefill, out);
+    const struct engine_profile *e = v->engine;
+    if (e)
+        fprintf(out, "  - host work of %s: %s\n", e->name,
+                basis_name(basis_weaker(e->step_s.basis, basis_weaker(e->per_sequence_s.basis, e->request_s.basis))));
     char text[256];
     if (*hardware_spread_text(v->kernels, v->gpu, text, sizeof text))
         fprintf(out, "  - %s\n", text);
