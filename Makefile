@@ -176,11 +176,17 @@ docs-check:
 	@$(MAKE) -s --no-print-directory DOCS=$(BUILD)/docs docs
 	@for page in config.md config.schema.json database.md; do diff -u docs/$$page $(BUILD)/docs/$$page || \
 		{ echo "docs/$$page is out of date. hint: make docs"; exit 1; }; done
+	@tools/accuracy.sh $(BUILD)/tiersim | diff -u results/accuracy.md - || \
+		{ echo "results/accuracy.md is out of date. hint: make accuracy"; exit 1; }
 
 # --- Constants of models/ from kernel timings: the profile, and how well it fits.
 MEASURED ?= $(or $(TIERSIM_MEASURED),../shared/measured)
 cases: $(BUILD)/tiersim
 	$(BUILD)/tiersim cases -o results/cases.md
+
+# Predicted against measured: `make fit` first where the rows are new.
+accuracy: $(BUILD)/tiersim
+	tools/accuracy.sh $(BUILD)/tiersim >results/accuracy.md.new && mv results/accuracy.md.new results/accuracy.md
 
 fit: $(BUILD)/tiersim
 	$(BUILD)/tiersim fit '$(MEASURED)' -o configs/profiles/h100-sxm.yaml -r results/calibration/h100-thirdparty/accuracy.md
@@ -212,6 +218,7 @@ help:
 	@echo 'make format, tidy  clang-format in place; clang-tidy'
 	@echo 'make docs          docs/config.md and the JSON schema, from the option tables'
 	@echo 'make cases         results/cases.md: published results against what tiersim says of them'
+	@echo 'make accuracy      results/accuracy.md: predicted against measured'
 	@echo 'make fit           kernel constants from the timings in MEASURED=$(MEASURED)'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); uninstall takes it back'
 	@echo 'make features      what was found here, and what that turns off; clean: rm -rf $(BUILD)'
@@ -221,5 +228,5 @@ help:
 FORCE:
 .SECONDARY: $(programs:=.o)
 .DELETE_ON_ERROR:
-.PHONY: cases fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
+.PHONY: cases accuracy fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
 	features list-tests list-fuzzers print-prefix help FORCE
