@@ -59,6 +59,44 @@ static void test_fit_again(void **state) {
     arena_destroy(models.arena);
 }
 
+/* Steps that were made with small kernels of 2.5 us give these again; steps that no fit may see change nothing. */
+static void test_fit_small(void **state) {
+    (void)state;
+    struct models h100 = models_open("h100-sxm"), h200 = models_open("h200-sxm");
+    struct kernel_profile profile = *h200.profile;
+    struct fit_report report;
+    struct timing_source source;
+    struct error err;
+    struct points points[STEP_OPS];
+    struct step_finder finder = {load_arch};
+    must_load(timings_open("results/calibration/h200", h200.arena, &source, &err), &err);
+    struct measured made[] = {{.group = "step", .params = "model=qwen2.5-7b kind=decode batch=1 context=1024"},
+                              {.group = "step", .params = "model=qwen2.5-7b kind=decode batch=1 context=16384"},
+                              {.group = "step", .params = "model=qwen2.5-7b kind=decode batch=8 context=1024"},
+                              {.group = "step", .params = "model=llama-3.1-8b kind=decode batch=1 context=1024"}};
+    enum { MADE = sizeof made / sizeof *made };
+    struct measured_rows rows = {made, MADE, 0};
+    profile.small.kernel_s.value = 2.5e-6;
+    must_load(predict_steps(&rows, h200.gpu, &profile, finder, h200.arena, points, &err), &err);
+    for (int i = 0; i < MADE; i++)
+        made[i].seconds = points[0].items[i].predicted_s * (i < 2 ? 1.0 : 3.0);
+    profile.small.kernel_s.value = 9e-6;
+    source.rows = rows;
+    struct fit_input in = {.source = &source,
+                           .gpu = h200.gpu,
+                           .base = h100.profile,
+                           .finder = finder,
+                           .arena = h200.arena,
+                           .report = &report};
+    must_load(fit_small(&in, &profile, &err), &err);
+    assert_float_equal(profile.small.kernel_s.value, 2.5e-6, 1e-11);
+    made[0].seconds = made[1].seconds = 1e-4; /* less than its weights take to be read */
+    assert_int_equal(fit_small(&in, &profile, &err), -1);
+    assert_non_null(strstr(err.text, "less than the sum of their kernels"));
+    arena_destroy(h200.arena);
+    arena_destroy(h100.arena);
+}
+
 /* The H200's profile and its link, from the rows in the tree. */
 static void test_fit_rows_again(void **state) {
     (void)state;
@@ -69,8 +107,12 @@ static void test_fit_rows_again(void **state) {
     struct copy_fits copies;
     struct error err;
     must_load(timings_open("results/calibration/h200", h200.arena, &source, &err), &err);
-    struct fit_input in = {
-        .source = &source, .gpu = h200.gpu, .base = h100.profile, .arena = h200.arena, .report = &report};
+    struct fit_input in = {.source = &source,
+                           .gpu = h200.gpu,
+                           .base = h100.profile,
+                           .finder = {load_arch},
+                           .arena = h200.arena,
+                           .report = &report};
     must_load(fit_profile(&in, profile, &err), &err);
     same_figures("profile", kernel_profile_options, profile, h200.profile);
     must_load(fit_copies(&in, &copies, &err), &err);
@@ -105,6 +147,6 @@ static void test_missing_timings(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fit_again), cmocka_unit_test(test_fit_rows_again),
-                                       cmocka_unit_test(test_missing_timings)};
+                                       cmocka_unit_test(test_fit_small), cmocka_unit_test(test_missing_timings)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

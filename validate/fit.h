@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "validate/measured.h"
 #include "validate/timings.h"
 
 /* How far a fitted form is from some rows: quantiles of |predicted/measured - 1|. */
@@ -32,6 +33,7 @@ struct fit_input {
     const struct timing_source *source;
     const struct gpu *gpu;
     const struct kernel_profile *base; /* for what the source has no rows of; NULL: that is an error */
+    struct step_finder finder;         /* loads the architectures of whole steps; none: they inform no fit */
     struct arena *arena;
     struct fit_report *report;
 };
@@ -77,6 +79,8 @@ void fit_report_parameters(struct fit_report *report, const struct fit_problem *
 void fit_set(struct figure *figure, double value, const char *source);
 
 int fit_gemm(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
+/* After the others: what their kernels leave of a whole step. No such rows: the constants stay as they were set. */
+int fit_small(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_decode(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_prefill(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_collectives(const struct fit_input *in, struct kernel_profile *profile, struct error *err);

@@ -100,6 +100,11 @@ bool measured_held_out(const struct measured *row) {
     return (hash >> 32) % 3 == 0;
 }
 
+bool measured_step_fitted(const struct measured *row) {
+    return strcmp(row->group, "step") == 0 && measured_is(row, "model=qwen2.5-7b") && measured_is(row, "kind=decode") &&
+           measured_is(row, "batch=1") && !measured_is(row, "offload=d2h") && !measured_is(row, "offload=h2d");
+}
+
 bool measured_same_work(const struct measured *a, const struct measured *b) {
     const char *x = a->params, *y = b->params;
     if (strcmp(a->group, b->group) != 0)

@@ -24,6 +24,9 @@ bool measured_is(const struct measured *row, const char *word);
 /* Whether the row is held out of every fit: by a hash (FNV-1a, 64 bits) of its group and the words of its params, but
  * for those that differ from run to run (random lengths, splits); one row in three. */
 bool measured_held_out(const struct measured *row);
+/* Whether the row is a whole step that a fit may see: of Qwen2.5-7B, decode, batch 1, no copies beside it. All other
+ * steps are held out. */
+bool measured_step_fitted(const struct measured *row);
 /* The same, whatever the variant, the random lengths and the splits: two ways of doing one thing. */
 bool measured_same_work(const struct measured *a, const struct measured *b);
 

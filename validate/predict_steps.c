@@ -124,7 +124,7 @@ static int add_step(struct stepping *s, const struct measured *row, struct point
                                                     .predicted_s = cost.seconds,
                                                     .low_s = cost.low_s,
                                                     .high_s = cost.high_s,
-                                                    .held_out = true}; /* the fit sees none but the one it names */
+                                                    .held_out = !measured_step_fitted(row)};
     return 0;
 }
 

@@ -129,7 +129,8 @@ static int fit(const struct arguments *arguments, struct arena *arena, struct er
     const char *ignored = source.format == TIMINGS_OWN ? op_timings_ignored(arguments->directory, arena) : NULL;
     if (ignored)
         fprintf(stderr, "tiersim: %s/timings.csv: columns left out: %s\n", arguments->directory, ignored);
-    struct fit_input in = {.source = &source, .gpu = gpu, .base = base, .arena = arena, .report = &report};
+    struct fit_input in = {
+        .source = &source, .gpu = gpu, .base = base, .finder = {load_arch}, .arena = arena, .report = &report};
     if (fit_profile(&in, &profile, err) != 0)
         return -1;
     struct copy_fits copies;
