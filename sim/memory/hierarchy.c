@@ -57,6 +57,8 @@ static void create_units(struct hierarchy *h, uint32_t index) {
         below_admit |= admit ? admit->policy.needs : 0;
         below |= h->levels[other].needs | (admit ? admit->policy.needs : 0);
     }
+    if (h->setup.spaces && h->setup.spaces->pins_by_depth)
+        below |= NEED_TREE;
     bool keeps_facts = below & NEEDS_OF_BLOCKS & ~level->needs;
     level->units = zeroed(level->unit_count, sizeof *level->units);
     for (uint32_t i = 0; i < level->unit_count; i++) {
@@ -66,6 +68,7 @@ static void create_units(struct hierarchy *h, uint32_t index) {
                               .first_instance = i * level->per_unit,
                               .evicting = NO_TRANSFER,
                               .slots = capacity_blocks(h, index)};
+        unit->shelf = h->setup.spaces ? shelf_create(unit) : NULL;
         struct tier_setup tier = {
             .name = level->options->name,
             .capacity_blocks = unit->slots,
@@ -74,7 +77,8 @@ static void create_units(struct hierarchy *h, uint32_t index) {
             .policy_options = level->options->evict_options,
             .seed = h->setup.seed,
             .on_victim = level->evicts_to == NO_LEVEL && !level->options->admit_policy ? NULL : victim_leaves,
-            .on_victim_self = unit};
+            .on_victim_self = unit,
+            .watch = shelf_watch(unit->shelf)};
         snprintf(unit->name, UNIT_NAME_MAX, level->unit_count > 1 ? "%s[%u]" : "%s", level->options->name, i);
         if (h->setup.access_log)
             tier.log = access_log_tier(h->setup.access_log, unit->name, index, &tier);
@@ -166,6 +170,7 @@ void hierarchy_destroy(struct hierarchy *h) {
             lazy_free(unit->facts, unit->slots, sizeof *unit->facts);
             lazy_free(unit->hits, unit->slots, sizeof *unit->hits);
             admission_destroy(unit);
+            shelf_destroy(unit->shelf);
         }
         free(h->levels[level].units);
     }

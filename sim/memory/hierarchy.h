@@ -19,6 +19,7 @@
 #include "sim/base/record.h"
 #include "sim/engine/engine.h"
 #include "sim/memory/network.h"
+#include "sim/memory/space.h"
 #include "sim/memory/tier.h"
 #include "sim/memory/topology.h"
 
@@ -43,6 +44,7 @@ struct hierarchy_setup {
     struct sink *sink; /* transfer records; NULL: none */
     bool record_transfers;
     struct access_log *access_log; /* what the tiers' eviction policies see (access_log.h); NULL: not written down */
+    const struct space_source *spaces; /* NULL: one namespace, without terms */
     /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier
      * t is answerable for (they sum to it): sources finish in some order, each owns the time since the one before. */
     void (*on_loaded)(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now);

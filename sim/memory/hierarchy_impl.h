@@ -20,6 +20,7 @@ struct bank {
     struct hierarchy *h;
     struct tier *tier;
     struct facts *facts; /* by slot; NULL: the tier's blocks hold all that is needed */
+    struct shelf *shelf; /* NULL: no namespaces */
     uint32_t level, first_instance;
     uint32_t evicting;              /* the transfer that collects what it evicts now, or NO_TRANSFER */
     uint64_t slots, buffered_bytes; /* buffered: evicted further up, their old slots free, and not landed here yet */

@@ -60,6 +60,7 @@ static void touch(struct bank *unit, uint32_t slot, int64_t next, sim_time now) 
     if (unit->facts)
         unit->facts[slot].next_use = next;
     tier_touch(unit->tier, slot, next, now);
+    shelf_touched(unit->shelf, slot, now);
 }
 
 /* The request's hits keep their place in tiers that hold all that HBM holds, as vLLM's offloading manager has it. Tail

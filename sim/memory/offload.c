@@ -142,7 +142,9 @@ static void offload_run(struct hierarchy *h, uint32_t instance, uint32_t from, u
                         sim_time now) {
     struct bank *source = level_bank(h, from, instance), *target = level_bank(h, to, instance);
     secure(h, source, target, &batch, now);
-    uint32_t room = take_some(target->tier, batch.missing, now);
+    /* A request's blocks are of one namespace. */
+    uint32_t allowed = batch.missing > 0 ? shelf_room(target->shelf, h->ids[0], batch.missing, now) : 0;
+    uint32_t room = take_some(target->tier, allowed, now);
     target->skipped_blocks += batch.missing - room;
     uint32_t transfer = room > 0 ? transfer_open(h, TRANSFER_STORE, instance, from, to, now) : NO_TRANSFER;
     enter(h, source, target, &batch, room, transfer, now);
@@ -191,7 +193,7 @@ static bool takes_victim(struct hierarchy *h, struct bank *source, struct bank *
     }
     if (level->knows_misses)
         tier_missed(target->tier, id, now);
-    bool room = tier_take(target->tier, 1, now);
+    bool room = shelf_room(target->shelf, id, 1, now) > 0 && tier_take(target->tier, 1, now);
     target->dropped_blocks += !room;
     return room;
 }

@@ -193,6 +193,8 @@ static void enter(struct tier *tier, uint32_t slot, const struct block_new *new,
         tier->arriving++;
     else
         becomes_resident(tier, slot, parent, now);
+    if (tier->setup.watch)
+        tier->setup.watch->came(tier->setup.watch->self, slot, now);
 }
 
 uint32_t tier_insert(struct tier *tier, const struct block_new *new, enum slot_state state, sim_time now) {
@@ -244,6 +246,8 @@ void tier_landed(struct tier *tier, uint32_t slot, sim_time now) {
     index_set_resident(&tier->index, block->id);
     tier->idle += block->refs == 0;
     becomes_resident(tier, slot, tier->facts ? tier->facts[slot].parent : EVICT_NONE, now);
+    if (block->refs == 0 && tier->setup.watch)
+        tier->setup.watch->idle(tier->setup.watch->self, slot, now);
     tier_settle(tier, now);
 }
 
@@ -252,6 +256,8 @@ void tier_abandon(struct tier *tier, uint32_t slot, sim_time now) {
     MUST(block->state == SLOT_ARRIVING && block->refs == 1);
     if (tier->setup.log)
         tier_log_id(tier->setup.log, now, "abandon", block->id);
+    if (tier->setup.watch)
+        tier->setup.watch->gone(tier->setup.watch->self, slot, now);
     index_remove(&tier->index, block->id);
     if (tier->kin) {
         kin_leave(tier, slot);

@@ -40,6 +40,16 @@ struct tier_setup {
     bool (*on_victim)(void *self, struct tier *tier, uint32_t slot, sim_time now);
     void *on_victim_self;
     struct tier_log *log; /* NULL: none. What is done to the tier is written there; the tier destroys it */
+    const struct tier_watch *watch; /* NULL: nobody watches */
+};
+/* Who follows a tier's blocks one by one, after the policy was told. `idle` and `busy` are of resident blocks: nobody
+ * holds them any more, or again. `idle` may delete the block, or hold it; the others change nothing. */
+struct tier_watch {
+    void *self;
+    void (*came)(void *self, uint32_t slot, sim_time now); /* it has identity now, arriving or resident */
+    void (*idle)(void *self, uint32_t slot, sim_time now);
+    void (*busy)(void *self, uint32_t slot, sim_time now);
+    void (*gone)(void *self, uint32_t slot, sim_time now); /* evicted, deleted, abandoned: its description stands yet */
 };
 struct tier *tier_create(const struct tier_setup *setup);
 void tier_destroy(struct tier *tier);
@@ -74,6 +84,8 @@ bool tier_take(struct tier *tier, uint64_t count, sim_time now);
 void tier_give(struct tier *tier, uint64_t count);
 /* Evicts one block (more under cascade); false: the policy has none to give. */
 bool tier_evict(struct tier *tier, sim_time now);
+/* Evicts this block, which nobody holds; under cascade what stands on it goes with it. */
+void tier_evict_slot(struct tier *tier, uint32_t slot, sim_time now);
 /* Makes one taken slot into a block with identity, arriving or resident, with one reference. The id must not be in the
  * tier. */
 uint32_t tier_insert(struct tier *tier, const struct block_new *block, enum slot_state state, sim_time now);

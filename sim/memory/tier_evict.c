@@ -50,6 +50,8 @@ static void unlink_block(struct tier *tier, uint32_t slot, bool evicted, sim_tim
         kin_orphan_children(tier, slot);
     }
     tier->policy.remove(tier->state, slot, evicted, now);
+    if (tier->setup.watch)
+        tier->setup.watch->gone(tier->setup.watch->self, slot, now);
     index_remove(&tier->index, block->id);
     tier->resident--;
     tier->idle--;
@@ -119,6 +121,13 @@ bool tier_evict(struct tier *tier, sim_time now) {
     if (tier->setup.log)
         tier_log_count(tier->setup.log, now, "evict", 1);
     return evict_next(tier, now);
+}
+
+void tier_evict_slot(struct tier *tier, uint32_t slot, sim_time now) {
+    MUST(can_go(tier, slot));
+    if (tier->lift == LIFT_CASCADE)
+        evict_descendants(tier, slot, now);
+    evict_one(tier, slot, now);
 }
 
 void tier_settle(struct tier *tier, sim_time now) {

@@ -34,6 +34,8 @@ static inline void hold(struct tier *tier, uint32_t slot, sim_time now) {
     tier->idle--;
     if (tier->policy.hold)
         tier->policy.hold(tier->state, slot, now);
+    if (tier->setup.watch)
+        tier->setup.watch->busy(tier->setup.watch->self, slot, now);
 }
 
 static inline void release(struct tier *tier, uint32_t slot, sim_time now) {
@@ -47,6 +49,8 @@ static inline void release(struct tier *tier, uint32_t slot, sim_time now) {
     tier->idle++;
     if (tier->policy.release)
         tier->policy.release(tier->state, slot, now);
+    if (tier->setup.watch)
+        tier->setup.watch->idle(tier->setup.watch->self, slot, now);
 }
 
 void tier_hold(struct tier *tier, uint32_t slot, sim_time now) {

@@ -137,7 +137,7 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
         if (slot == SLOT_NONE) {
             if (h->levels[level].knows_misses)
                 tier_missed(stage->tier, block.id, now);
-            if (!tier_take(stage->tier, 1, now))
+            if (shelf_room(stage->shelf, block.id, 1, now) == 0 || !tier_take(stage->tier, 1, now))
                 return;
             slot = tier_insert(stage->tier, &block, SLOT_RESIDENT, now);
             facts_keep(stage, slot, &block);
