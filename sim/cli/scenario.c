@@ -193,6 +193,15 @@ static void load_model(struct variant *v) {
         error_at(&v->error, v->options.model_at, "%s", why.text);
 }
 
+/* Tenants that the workload names. */
+int64_t variant_tenants(const struct variant *v) {
+    int64_t most = v->workload.generates ? v->workload.generate.tenants : 1;
+    for (uint32_t i = 0; v->trace && i < v->trace->count; i++)
+        if (v->trace->requests[i].tenant >= most)
+            most = (int64_t)v->trace->requests[i].tenant + 1;
+    return most;
+}
+
 static int load_variant(struct scenario *scenario, const struct node *node, struct variant *v, struct error *err) {
     struct arena *arena = scenario->arena;
     struct scenario_options *o = &v->options;
@@ -202,6 +211,8 @@ static int load_variant(struct scenario *scenario, const struct node *node, stru
         return -1;
     o->has_slo = o->slo_node != NULL;
     if (o->has_slo && options_read(o->slo_node, slo_options_table, &o->slo, arena, err) != 0)
+        return -1;
+    if (options_read(o->namespaces, spaces_options_table, &o->spaces, arena, err) != 0)
         return -1;
     if (load_hardware(v, arena, err) != 0 || place_instances(v, err) != 0 || load_policies(v, arena, err) != 0)
         return -1;
@@ -216,6 +227,10 @@ static int load_variant(struct scenario *scenario, const struct node *node, stru
         return -1;
     if (v->trace)
         add_input(v, "trace", v->trace->path, false);
+    int64_t tenants = variant_tenants(v);
+    struct place at = o->namespaces ? o->namespaces->at : o->workload->at;
+    if (spaces_active(&o->spaces, tenants) && spaces_check(&o->spaces, &o->tiers, tenants, at, err) != 0)
+        return -1;
     load_model(v);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "sim/config/node.h"
 #include "sim/output/metrics.h"
 #include "sim/serve/cluster.h"
+#include "sim/serve/spaces.h"
 #include "sim/workload/options.h"
 
 /* output: what is kept of a run beside its sums. */
@@ -52,6 +53,8 @@ struct scenario_options {
     const struct node *slo_node;
     struct slo_options slo;
     struct output_options output;
+    const struct node *namespaces; /* NULL: not written */
+    struct spaces_options spaces;
     const struct node *variants, *plan;
     struct list claims; /* struct claim */
 };
@@ -148,6 +151,8 @@ double variant_sessions(const struct variant *variant, double load);
 double variant_horizon_s(const struct variant *variant, double load);
 /* Units of tier `tier` in the fleet. */
 double variant_tier_units(const struct variant *variant, size_t tier);
+/* Tenants that the workload names; 1: none. */
+int64_t variant_tenants(const struct variant *variant);
 /* What the tier is bought as: its device, or its name. */
 const char *tier_device(const struct tier_options *tier);
 

@@ -163,6 +163,13 @@ const struct option scenario_options_table[] = {
      .table = tier_options_table,
      .item_size = sizeof(struct tier_options),
      .help = "where KV blocks may live, the fastest first"},
+    {.name = "namespaces",
+     .kind = OPTION_NODE,
+     .offset = S(namespaces),
+     .fallback = "",
+     .help =
+         "which blocks may be taken for which requests, for how long and how many; roll-outs. Without it tenants do "
+         "not share, and that is all"},
     {.name = "workload",
      .kind = OPTION_NODE,
      .offset = S(workload),

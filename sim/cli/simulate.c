@@ -24,6 +24,8 @@ static struct cluster_setup setup_of(const struct variant_run *run, struct workl
                                   .tp = o->tp,
                                   .node = &v->node,
                                   .tiers = &o->tiers,
+                                  .spaces = spaces_active(&o->spaces, variant_tenants(v)) ? &o->spaces : NULL,
+                                  .tenants = variant_tenants(v),
                                   .instances = v->instances,
                                   .instances_per_node = v->instances_per_node,
                                   .workload = workload,

@@ -136,6 +136,10 @@ void scratch_reserve(struct hierarchy *h, uint32_t blocks) {
 int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out, struct error *err) {
     if (topology_check(setup->node, setup->tiers, err) != 0)
         return -1;
+    if (setup->access_log && setup->spaces)
+        return error_set(err,
+                         "an access log cannot say yet what namespaces delete\n  hint: --access-log is for runs of "
+                         "one namespace");
     struct hierarchy *h = zeroed(1, sizeof *h);
     h->setup = *setup;
     h->level_count = (uint32_t)setup->tiers->count;

@@ -101,8 +101,7 @@ static bool evict_own(struct shelf *shelf, uint32_t tenant, sim_time now) {
 
 static bool pins(struct shelf *shelf, const struct space_queue *queue, uint32_t slot) {
     const struct space_terms *terms = &queue->terms;
-    if (shelf->closing || terms->pin_bytes <= 0 ||
-        shelf->pinned[terms->rule] >= blocks_in(shelf, terms->pin_bytes))
+    if (shelf->closing || terms->pin_bytes <= 0 || shelf->pinned[terms->rule] >= blocks_in(shelf, terms->pin_bytes))
         return false;
     return terms->pin_blocks == 0 || block_describe(shelf->unit, slot, SLOT_NONE).depth < terms->pin_blocks;
 }

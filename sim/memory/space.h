@@ -4,8 +4,8 @@
  * no look-up, index or policy needs to know of them. Ids as the workload gives them stay below 2^57 and leave bits
  * 48..51 alone (2^24 sessions and documents, traces of 2^48 ids), so numbers below SPACES_MAX have salts of their own.
  *
- * On each shelf, a tier's unit, the blocks that nobody holds stand in a queue for their namespace, in the order in which
- * they were let go or touched last. From its front
+ * On each shelf, a tier's unit, the blocks that nobody holds stand in a queue for their namespace, in the order in
+ * which they were let go or touched last. From its front
  *   - they expire: a block that nobody has held or touched for its time to live is deleted, at that ns;
  *   - they make room for their own tenant, when it would be over its quota: before anybody else's block is asked for;
  *     in HBM, where blocks are computed before it is known what they cost, as soon as they are let go.

@@ -67,6 +67,7 @@ static enum admission look_up(struct instance *instance, uint32_t id, sim_time n
     struct fleet *fleet = instance->fleet;
     struct request *request = instance_request(instance, id);
     uint32_t count;
+    request->space = spaces_of(fleet->spaces, instance->index, &request->spec);
     /* At least the last token is computed: its logits are needed. */
     struct kv_identity identity = request_identity(instance, request, request->target - 1, 0, &count);
     struct kv_lookup found = {0};

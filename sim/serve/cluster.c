@@ -68,7 +68,11 @@ static void wakes_fire(void *self, sim_time now) {
 /* What a session asks next is known to come, not when: its blocks may move up meanwhile. */
 static void announce(struct cluster *cluster, const struct request_spec *spec, sim_time now) {
     timers_set(&cluster->timers, spec->arrival_ns, spec, -1);
-    struct request next = {.spec = *spec, .target = spec->prompt_tokens};
+    struct request next = {
+        .spec = *spec,
+        .target = spec->prompt_tokens,
+        .space = spaces_of(cluster->fleet.spaces, cluster->fleet.ended_instance, spec),
+    };
     if (spec->arrival_ns > now && spec->prompt_tokens > 0)
         prefetch_ask(&cluster->instances[cluster->fleet.ended_instance], &next, PREFETCH_STEPS, 1, now);
 }
@@ -132,6 +136,12 @@ static int size_hbm(struct fleet *fleet, struct error *err) {
                          capacity_bytes, fleet->result->block_bytes);
     fleet->hbm_blocks = blocks > 4e9 ? (uint64_t)4e9 : (uint64_t)blocks;
     fleet->result->hbm_blocks = fleet->hbm_blocks;
+    uint64_t pinned = spaces_pinned_blocks(fleet->spaces, fleet->result->block_bytes);
+    if (2 * pinned > fleet->hbm_blocks)
+        return error_set(err,
+                         "pins could hold more than half of an instance's HBM for KV\n  hint: a smaller pin: in the "
+                         "rules about hbm");
+    fleet->largest_blocks = fleet->hbm_blocks - pinned;
     return 0;
 }
 
@@ -166,6 +176,7 @@ static int open_memory(struct cluster *cluster, struct error *err) {
                                      .sink = setup->sink,
                                      .record_transfers = setup->record_transfers,
                                      .access_log = setup->access_log,
+                                     .spaces = spaces_source(fleet->spaces),
                                      .on_loaded = on_loaded,
                                      .on_space = on_space,
                                      .on_swapped = on_swapped,
@@ -210,6 +221,15 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
     struct fleet *fleet = &cluster.fleet;
     fleet->ended_self = &cluster;
     fleet->engine = engine_create(ENGINE_WINNER_TREE);
+    /* What changes blocks for everybody comes first: nobody sees at a ns what has expired at it. */
+    struct spaces_setup spaces = {.options = setup->spaces,
+                                  .tiers = setup->tiers,
+                                  .instances = setup->instances,
+                                  .block_tokens = fleet->block_tokens,
+                                  .tenants = setup->tenants > 0 ? setup->tenants : 1,
+                                  .engine = fleet->engine,
+                                  .self = &cluster};
+    fleet->spaces = setup->spaces ? spaces_create(&spaces) : NULL;
     /* What can touch an instance comes before it within one ns: arrivals, timers, then the memory, then the instances.
      */
     cluster.arrival_source = engine_add(fleet->engine, arrivals_fire, &cluster);
@@ -218,6 +238,8 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
         fleet->wake_source = engine_add(fleet->engine, wakes_fire, &cluster);
     int failed = open_memory(&cluster, err);
     if (!failed) {
+        if (fleet->spaces)
+            spaces_begin(fleet->spaces, fleet->hierarchy);
         open_instances(&cluster);
         engine_run(fleet->engine, SIM_NEVER - 1);
         sim_time now = engine_now(fleet->engine);
@@ -238,6 +260,7 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
     free(fleet->ids);
     timers_destroy(&cluster.timers);
     wakes_destroy(&fleet->wakes);
+    spaces_destroy(fleet->spaces);
     engine_destroy(fleet->engine);
     return failed;
 }

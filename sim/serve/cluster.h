@@ -14,6 +14,7 @@
 #include "sim/memory/topology.h"
 #include "sim/workload/workload.h"
 
+struct spaces_options;
 enum preemption { PREEMPT_RECOMPUTE, PREEMPT_SWAP };
 
 /* The `serving:` section of a scenario. */
@@ -49,7 +50,9 @@ struct cluster_setup {
     enum dtype kv_dtype;
     int64_t tp;
     const struct node_options *node;
-    const struct list *tiers; /* struct tier_options, the first is hbm */
+    const struct list *tiers;            /* struct tier_options, the first is hbm */
+    const struct spaces_options *spaces; /* spaces.h; NULL: one namespace */
+    int64_t tenants;                     /* of the workload */
     uint32_t instances, instances_per_node;
     struct workload *workload; /* opened for this run */
     uint64_t seed;

@@ -54,6 +54,7 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     struct fleet *fleet = instance->fleet;
     uint32_t id = request_open(&fleet->requests, spec);
     struct request *request = instance_request(instance, id);
+    request->space = spaces_of(fleet->spaces, instance->index, spec);
     uint64_t tokens = (uint64_t)spec->prompt_tokens + spec->output_tokens;
     MUST(instance->coming > 0);
     instance->coming--;
@@ -62,7 +63,7 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     int64_t limit = fleet->setup->serve->max_context_tokens ? fleet->setup->serve->max_context_tokens
                                                             : fleet->setup->arch->max_context;
     bool fits =
-        (tokens + fleet->block_tokens - 1) / fleet->block_tokens <= fleet->hbm_blocks && (int64_t)tokens <= limit;
+        (tokens + fleet->block_tokens - 1) / fleet->block_tokens <= fleet->largest_blocks && (int64_t)tokens <= limit;
     if (!fits || spec->prompt_tokens == 0 || spec->output_tokens == 0) {
         request_account(request, CAUSE_QUEUE, 0, now);
         request_emit(request, (uint16_t)instance->index, REQUEST_REJECTED, now, fleet->setup->sink);
@@ -183,6 +184,11 @@ struct kv_identity request_identity(struct instance *instance, const struct requ
     *count = 0;
     if (spec->chain.hash_tokens > 0)
         *count = chain_expand(&spec->chain, fleet->block_tokens, tokens, from, fleet->ids, most);
+    if (fleet->spaces && from < *count) {
+        MUST(space_takes_id(fleet->ids[from]) && space_takes_id(fleet->ids[*count - 1]));
+        for (uint32_t i = from; i < *count; i++)
+            fleet->ids[i] += space_salt(request->space);
+    }
     return (struct kv_identity){.ids = fleet->ids,
                                 .next_use = spec->next_use,
                                 .tenant = spec->tenant,

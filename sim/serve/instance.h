@@ -15,6 +15,7 @@
 #include "sim/serve/cluster.h"
 #include "sim/serve/request.h"
 #include "sim/serve/run.h"
+#include "sim/serve/spaces.h"
 #include "sim/serve/wakes.h"
 
 /* What all instances of a cluster share. */
@@ -22,6 +23,8 @@ struct fleet {
     const struct cluster_setup *setup;
     struct engine *engine;
     struct hierarchy *hierarchy;
+    struct spaces *spaces;   /* NULL: one namespace */
+    uint64_t largest_blocks; /* of HBM that a request may need */
     struct request_pool requests;
     struct cluster_result *result;
     uint32_t block_tokens;

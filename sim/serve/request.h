@@ -46,6 +46,7 @@ struct decision {
 
 struct request {
     struct request_spec spec;
+    uint32_t space; /* its namespace, as it was looked up last */
     struct kv kv;
     enum phase phase;
     uint32_t next, prev;   /* in the list that its phase implies */

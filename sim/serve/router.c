@@ -60,7 +60,14 @@ static void take_snapshot(struct router *router, sim_time now) {
 
 static uint32_t cached_tokens(const void *world, uint32_t index) {
     const struct router *router = world;
+    struct fleet *fleet = router->fleet;
     uint32_t blocks = 0;
+    if (fleet->spaces && router->id_count > 0) { /* the instance may run another version than the one before */
+        uint64_t salt =
+            space_salt(spaces_of(fleet->spaces, index, router->spec)) - space_salt(space_of_id(router->ids[0]));
+        for (uint32_t i = 0; salt != 0 && i < router->id_count; i++)
+            fleet->ids[i] += salt;
+    }
     if (router->cached)
         while (blocks < router->id_count && int_map_get(router->cached[index], router->ids[blocks]) != INT_MAP_NONE)
             blocks++;
@@ -96,7 +103,8 @@ uint32_t router_choose(struct router *router, const struct request_spec *spec, s
         view.random = draw(router, view.request_number);
     router->id_count = 0;
     if (router->sees_cache) {
-        struct request probe = {.spec = *spec};
+        struct request probe = {.spec = *spec, .space = spaces_of(router->fleet->spaces, 0, spec)};
+        router->spec = spec;
         struct kv_identity identity =
             request_identity(&router->instances[0], &probe, spec->prompt_tokens - 1, 0, &router->id_count);
         router->ids = identity.ids;

@@ -14,7 +14,8 @@ struct router {
     bool sees_cache;         /* the policy asks what is cached where */
     struct int_map **cached; /* snapshot of each instance's HBM (ids), when age_ns > 0 and sees_cache */
     uint64_t number;
-    const uint64_t *ids; /* of the request being routed */
+    const struct request_spec *spec; /* being routed */
+    const uint64_t *ids;             /* of it */
     uint32_t id_count;
 };
 void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count);
