@@ -91,6 +91,41 @@ static void test_edges(void **state) {
     }
 }
 
+/* The loop's own columns, in its order and another: the same constants as from time_s and batch. */
+static void test_loop_form(void **state) {
+    (void)state;
+    struct engine_fit fits[3];
+    struct arena *arena = arena_create();
+    for (int form = 0; form < 3; form++) {
+        struct error err;
+        FILE *out = fopen(path, "w");
+        assert_non_null(out);
+        fputs(form == 0   ? "time_s,batch,host_s,device_s\n"
+              : form == 1 ? "start_s,decodes,decode_context,prefills,prefill_tokens,prefill_context,host_s,device_s,"
+                            "step_s\n"
+                          : "device_s,prefills,host_s,decodes,start_s\n",
+              out);
+        for (int i = 0; i < 200; i++) {
+            int decodes = i * 7 % 64, prefills = 1 + i % 2;
+            double host = 2e-4 + 3e-6 * (decodes + prefills) + 1e-6 * (i % 5), start = 0.01 * i;
+            if (form == 0)
+                fprintf(out, "%.9f,%d,%.9f,%.9f\n", start, decodes + prefills, host, 0.01 - host);
+            else if (form == 1)
+                fprintf(out, "%.9f,%d,9000,%d,512,700,%.9f,%.9f,0.01\n", start, decodes, prefills, host, 0.01 - host);
+            else
+                fprintf(out, "%.9f,%d,%.9f,%d,%.9f\n", 0.01 - host, prefills, host, decodes, start);
+        }
+        fclose(out);
+        if (fit_engine(path, "test", "a test", arena, &fits[form], &err) != 0)
+            fail_msg("%s", err.text);
+        assert_true(fits[form].profile.step_s.value == fits[0].profile.step_s.value);
+        assert_true(fits[form].profile.per_sequence_s.value == fits[0].profile.per_sequence_s.value);
+        assert_true(fits[form].sum_error == fits[0].sum_error && !fits[form].profile.asynchronous);
+    }
+    assert_true(fabs(fits[0].profile.per_sequence_s.value / 3e-6 - 1) < 0.02);
+    arena_destroy(arena);
+}
+
 static void refused(const char *words) {
     struct arena *arena = arena_create();
     struct engine_fit fit;
@@ -119,6 +154,8 @@ static void test_refused(void **state) {
     refused(":3");
     put("time_s,batch,host_s,device_s\n1,1,1e-4,1e-3\n2,many,1e-4,1e-3\n");
     refused(":3");
+    put("start_s,decodes,host_s,device_s\n1,1,1e-4,1e-3\n");
+    refused("prefills");
     put("time_s,batch,host_s,device_s\n");
     refused("0 steps");
     write_steps(ENGINE_FIT_STEPS_MIN - 1, 3e-4, 2e-6, false, 64);
@@ -129,6 +166,6 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_found), cmocka_unit_test(test_edges),
-                                       cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_loop_form), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, begin, finish);
 }

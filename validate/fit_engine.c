@@ -16,10 +16,16 @@ struct engine_steps {
     size_t count;
 };
 
+/* Either form: an own table's time_s and batch, or what the loop writes: start_s, decodes and prefills. */
 static int read_step(const struct csv *csv, struct engine_step *step, struct error *err) {
-    if (csv_number(csv, "time_s", &step->time_s, err) != 0 || csv_number(csv, "batch", &step->batch, err) != 0 ||
+    bool loop = csv_has(csv, "start_s") && !csv_has(csv, "time_s");
+    double prefills = 0;
+    if (csv_number(csv, loop ? "start_s" : "time_s", &step->time_s, err) != 0 ||
+        csv_number(csv, loop ? "decodes" : "batch", &step->batch, err) != 0 ||
+        (loop && csv_number(csv, "prefills", &prefills, err) != 0) ||
         csv_number(csv, "host_s", &step->host_s, err) != 0 || csv_number(csv, "device_s", &step->device_s, err) != 0)
         return -1;
+    step->batch += prefills;
     if (step->batch < 1 || step->host_s <= 0 || step->device_s < 0)
         return error_at(err, csv->at,
                         "a step has at least one sequence and some host time\n  hint: batch %g, host_s %g", step->batch,

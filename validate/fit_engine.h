@@ -21,7 +21,8 @@ struct engine_fit {
  *   batch      sequences in the step
  *   host_s     the host's work of the step, s, waiting for the GPU left out
  *   device_s   the GPU's, s
- * (others are left alone), and fits
+ * (others are left alone); or as the loop of validate/loop writes them: start_s for time_s, and decodes and prefills,
+ * whose sum is the batch. Fits
  *   host_s = step + per_sequence x batch
  * robustly (bisquare weights: a step in which the system took the core away is no property of the engine), none below
  * 0. Whether the engine is asynchronous is what the times from step to step say: nearer to max(GPU, host), or to their

@@ -39,7 +39,8 @@ struct context {
     FILE *rows;              /* the group's part of rows.csv */
     const char *group, *dir; /* dir: where the SSD's file goes too */
     bool quick;
-    double deadline_s; /* monotonic: rows that would start later are left out, and said */
+    const char *loop_trace, *loop_rates; /* group loop: its trace; rate scales, with commas between */
+    double deadline_s;                   /* monotonic: rows that would start later are left out, and said */
     struct ceilings *ceilings;
     cudaDeviceProp gpu;
     cudaStream_t stream;
@@ -115,6 +116,7 @@ struct group {
     double seconds_max;
     void (*run)(struct context *c);
     double seconds; /* as it took on an H200; 0: unknown, seconds_max counts */
+    bool asked;     /* it runs only where --only names it */
 };
 extern const struct group groups[];
 extern const int group_count;
@@ -137,5 +139,7 @@ void group_p2p(struct context *c);
 void group_collectives(struct context *c);
 void group_handover(struct context *c);
 void group_shared(struct context *c);
+void group_step(struct context *c);
+void group_loop(struct context *c);
 
 #endif

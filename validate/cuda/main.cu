@@ -32,6 +32,9 @@ const struct group groups[] = {
     {"collectives", "NCCL over 2, 4, 8 GPUs: in a graph and eager", 90, group_collectives, 1},
     {"handover", "a context's KV from GPU to GPU beside a decode on both", 30, group_handover, 1},
     {"shared", "disk and DRAM under all GPUs' loads together", 30, group_shared, 4},
+    {"step", "whole steps of Llama-3.1-8B and Qwen2.5-7B: decode, prefill, mixed, beside copies", 150, group_step},
+    {"loop", "a serving loop over HBM, DRAM and disk, fed by a trace; runs where --only names it", 280, group_loop, 0,
+     true},
 };
 const int group_count = sizeof groups / sizeof *groups;
 
@@ -40,12 +43,15 @@ const char rows_header[] =
     "sm_mhz,note";
 
 static int usage(FILE *to, int code) {
-    fputs("usage: tiersim-calibrate -o DIR [--only GROUP[,GROUP]] [--quick] [--continue] | --list\n"
+    fputs("usage: tiersim-calibrate -o DIR [--only GROUP[,GROUP]] [--quick] [--continue]\n"
+          "                         [--loop-trace FILE] [--loop-rates X,...] | --list\n"
           "Measures the GPUs of this machine, their links and the disk below DIR; writes DIR/rows.csv and "
           "DIR/machine.txt.\n\n"
           "  --only        these groups alone\n"
           "  --quick       fewer repetitions and points\n"
           "  --continue    goes on with a run into DIR that did not end\n"
+          "  --loop-trace  requests of the group loop (results/calibration/loop.jsonl)\n"
+          "  --loop-rates  how many times as fast as in it they come (1.94,3.42: 40 and 70 % of what it can serve)\n"
           "  --list        the groups, and the most seconds that each may take\n\n"
           "Exit code 1: some rows failed, the rest are there; 2: nothing was measured, or the rows could not be "
           "written.\n",
@@ -53,9 +59,10 @@ static int usage(FILE *to, int code) {
     return code;
 }
 
-static bool wanted(const char *only, const char *name) {
+static bool wanted(const char *only, const struct group *group) {
+    const char *name = group->name;
     if (!only)
-        return true;
+        return !group->asked;
     size_t n = strlen(name);
     for (const char *at = strstr(only, name); at; at = strstr(at + 1, name))
         if ((at == only || at[-1] == ',') && (!at[n] || at[n] == ','))
@@ -102,6 +109,8 @@ static void run_group(const struct group *g, const struct arguments *a, struct c
     c.group = g->name;
     c.dir = a->dir;
     c.quick = a->quick;
+    c.loop_trace = a->loop_trace;
+    c.loop_rates = a->loop_rates;
     c.deadline_s = start + g->seconds_max;
     c.ceilings = ceilings;
     row_try(&c, "start", "", [&] {
@@ -130,7 +139,7 @@ static double usual(const struct group *g) {
 static double seconds_left(const struct arguments *a, const struct half_run *run, int from) {
     double left = 0.0;
     for (int i = from; i < group_count; i++)
-        if (wanted(a->only, groups[i].name) && !half_run_has(run, groups[i].name))
+        if (wanted(a->only, &groups[i]) && !half_run_has(run, groups[i].name))
             left += usual(&groups[i]);
     return left;
 }
@@ -182,7 +191,7 @@ static int run_all(const struct arguments *a) {
     double start = now_s();
     for (int i = 0; i < group_count; i++) {
         const struct group *g = &groups[i];
-        if (!wanted(a->only, g->name) || half_run_has(&run, g->name))
+        if (!wanted(a->only, g) || half_run_has(&run, g->name))
             continue;
         printf("[%5.1f s, about %.0f s left] %s: %s\n", now_s() - start, seconds_left(a, &run, i), g->name, g->help);
         fflush(stdout);
@@ -215,6 +224,10 @@ static bool parse(int argc, char **argv, struct arguments *a) {
             a->go_on = true;
         else if (!strcmp(argv[i], "--only") && i + 1 < argc)
             a->only = argv[++i];
+        else if (!strcmp(argv[i], "--loop-trace") && i + 1 < argc)
+            a->loop_trace = argv[++i];
+        else if (!strcmp(argv[i], "--loop-rates") && i + 1 < argc)
+            a->loop_rates = argv[++i];
         else if (!strcmp(argv[i], "-o") && i + 1 < argc)
             a->dir = argv[++i];
         else {
@@ -227,6 +240,8 @@ static bool parse(int argc, char **argv, struct arguments *a) {
 
 int main(int argc, char **argv) {
     struct arguments a = {};
+    a.loop_trace = "results/calibration/loop.jsonl";
+    a.loop_rates = "1.94,3.42";
     if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
         return usage(stdout, 0);
     if (!parse(argc, argv, &a))

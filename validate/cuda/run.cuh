@@ -6,7 +6,7 @@
 
 extern const char rows_header[];
 struct arguments {
-    const char *dir, *only;
+    const char *dir, *only, *loop_trace, *loop_rates;
     bool quick, list, go_on;
 };
 

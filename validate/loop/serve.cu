@@ -1,5 +1,6 @@
 #include "validate/loop/serve.cuh"
 
+#include <cstdlib>
 #include <unistd.h>
 
 struct served {
@@ -15,9 +16,10 @@ static double served_now(void *self) {
 }
 static void served_step(void *self, const struct loop_batch *batch, struct loop_step_time *out) {
     struct served *s = (struct served *)self;
-    CUDA_OK(cudaEventRecord(s->begins, s->stream));
+    s->decoder->prepare(*batch);
     out->launched_s = served_now(self);
-    s->decoder->enqueue(*batch, s->stream);
+    CUDA_OK(cudaEventRecord(s->begins, s->stream));
+    s->decoder->enqueue(s->stream);
     CUDA_OK(cudaEventRecord(s->ends, s->stream));
     CUDA_OK(cudaStreamSynchronize(s->stream));
     out->end_s = served_now(self);
@@ -48,12 +50,35 @@ struct opened_loop {
     }
 };
 
-void loop_serve(struct context *c, loop_decoder &decoder, const struct loop_job &job) {
+static struct loop_summary summary_of(const struct loop &loop, double wall_s) {
+    struct loop_summary out = {};
+    out.wall_s = wall_s;
+    out.requests = loop.trace->count;
+    out.preemptions = loop.preemptions;
+    for (uint32_t i = 0; i < loop.trace->count; i++) {
+        const struct loop_request *r = &loop.requests[i];
+        out.ttft.push_back(r->first_token_s - r->spec->arrival_s);
+        if (r->spec->output_tokens > 1)
+            out.tpot.push_back((r->end_s - r->first_token_s) / (r->spec->output_tokens - 1));
+        out.input_tokens += r->spec->input_tokens;
+        for (int t = 0; t < LOOP_TIERS; t++)
+            out.hit_tokens[t] += r->hit_tokens[t];
+    }
+    for (uint32_t i = 0; i < loop.step_count; i++) {
+        out.host.push_back(loop.steps[i].launched_s - loop.steps[i].start_s);
+        out.device.push_back(loop.steps[i].device_s);
+    }
+    return out;
+}
+
+struct loop_summary loop_serve(struct context *c, loop_decoder &decoder, const struct loop_job &job) {
     char why[LOOP_TEXT];
     struct opened_loop opened;
     struct loop_trace trace;
     if (!loop_trace_read(job.trace, job.options.block_tokens, job.rate_scale, &trace, why))
         fail("%s", why);
+    while (job.requests && trace.count > job.requests)
+        free(trace.items[--trace.count].ids);
     loop_pages pages(decoder.pool(), decoder.page_bytes(), job.options.blocks, c->dir);
     pages.verify();
     struct served served = {&decoder, &pages, c->stream, nullptr, nullptr, 0.0};
@@ -64,8 +89,10 @@ void loop_serve(struct context *c, loop_decoder &decoder, const struct loop_job 
     CUDA_OK(cudaEventCreate(&served.ends));
     served.start_s = now_s();
     loop_run(&opened.loop);
+    double wall_s = now_s() - served.start_s;
     cudaEventDestroy(served.begins);
     cudaEventDestroy(served.ends);
     if (!loop_write(&opened.loop, c->dir, job.name, why))
         fail("%s", why);
+    return summary_of(opened.loop, wall_s);
 }

@@ -11,9 +11,11 @@ class loop_decoder {
     virtual ~loop_decoder() = default;
     virtual char *pool(void) = 0;
     virtual size_t page_bytes(void) const = 0;
-    /* Enqueues one step: K and V of the items' new tokens go into their pages, each item's last token gives the next,
-     * and these are on the host when the stream has come so far. */
-    virtual void enqueue(const struct loop_batch &batch, cudaStream_t stream) = 0;
+    /* The host's part of a step, before anything of it is enqueued: it counts as host time. */
+    virtual void prepare(const struct loop_batch &batch) = 0;
+    /* Enqueues the prepared step: K and V of the items' new tokens go into their pages, each item's last token gives
+     * the next, and these are on the host when the stream has come so far. */
+    virtual void enqueue(cudaStream_t stream) = 0;
 };
 
 /* Serves the trace once and writes loop_NAME.csv and steps_NAME.csv into the group's output directory. The pages are
@@ -21,8 +23,16 @@ class loop_decoder {
 struct loop_job {
     const char *trace, *name;
     double rate_scale; /* arrivals come so many times as fast as in the trace */
+    uint32_t requests; /* the first of the trace; 0: all */
     struct loop_options options;
 };
-void loop_serve(struct context *c, loop_decoder &decoder, const struct loop_job &job);
+/* What it came to; seconds. */
+struct loop_summary {
+    std::vector<double> ttft, tpot, host, device;
+    double wall_s;
+    uint32_t requests, preemptions;
+    double input_tokens, hit_tokens[LOOP_TIERS];
+};
+struct loop_summary loop_serve(struct context *c, loop_decoder &decoder, const struct loop_job &job);
 
 #endif
