@@ -15,12 +15,15 @@ static const char program[] = "tiersim-calibrate";
 
 static int usage(FILE *out, int code) {
     fputs("usage: tiersim calibrate -o DIR [--only GROUP[,GROUP]] [--quick] [--continue]\n"
+          "                         [--loop-trace FILE] [--loop-rates X,...]\n"
           "       tiersim calibrate --list\n\n"
           "Measures this machine's GPUs, their links and the disk below DIR, in ten minutes or less.\n"
           "DIR/rows.csv and DIR/machine.txt are what `tiersim fit DIR` makes a profile of.\n\n"
           "  --only        these groups of benchmarks alone\n"
           "  --quick       fewer repetitions and points\n"
           "  --continue    goes on with a run into DIR that did not end\n"
+          "  --loop-trace  requests of the group loop (results/calibration/loop.jsonl)\n"
+          "  --loop-rates  how many times as fast as in it they come (1.94,3.42)\n"
           "  --list        the groups, and the most seconds that each may take\n\n"
           "It starts tiersim-calibrate, which `make` builds where the CUDA toolkit is: beside this\n"
           "program, else on PATH. docs/calibrate.md takes you through it.\n",

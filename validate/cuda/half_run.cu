@@ -46,7 +46,7 @@ static bool write_whole(const std::string &path, const std::vector<std::string> 
     return true;
 }
 static std::string options_of(const struct arguments *a) {
-    return text("options quick=%d only=%s rates=%s", a->quick, a->only ? a->only : "", a->loop_rates);
+    return text("options quick=%d only=%s", a->quick, a->only ? a->only : "");
 }
 
 bool half_run_open(const struct arguments *a, struct half_run *out) {
@@ -65,7 +65,7 @@ bool half_run_open(const struct arguments *a, struct half_run *out) {
         struct ceilings *k = &out->ceilings;
         if (!line.compare(0, 8, "options ") && line != options_of(a))
             return complain(out->done, ("the run before was of '" + line.substr(8) + "'").c_str(),
-                            "give --quick, --only and --loop-rates as it had them");
+                            "give --quick and --only as it had them");
         if (sscanf(line.c_str(), "done %63s %d %lg %lg %lg %lg", name, &bad, &k->hbm_read_bytes_per_s, &k->bf16_flops,
                    &k->h2d_bytes_per_s, &k->d2h_bytes_per_s) == 6) {
             out->groups.emplace_back(name);
