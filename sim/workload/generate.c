@@ -126,11 +126,18 @@ static void begin_session(struct workload *workload, uint64_t session, sim_time 
     set_chain(spec, session_text(session), spec->prompt_tokens + spec->output_tokens - spec->shared_tokens);
 }
 
+static bool all_begun(const struct workload *workload) {
+    uint64_t most = (uint64_t)workload->options->generate.sessions;
+    return most > 0 && workload->sessions_given >= most;
+}
+
 /* The gap to the next arrival of a process that has rate 1 on average; regimes are gone through in their own time. */
 static bool next_arrival(struct workload *workload, sim_time *at, double *scale) {
     const struct generator_options *g = &workload->options->generate;
     const struct arrival_options *a = &g->arrivals;
     *scale = 1;
+    if (all_begun(workload))
+        return false;
     if (a->process == ARRIVALS_POPULATION) {
         if ((int64_t)workload->sessions_given >= workload->population)
             return false;
@@ -205,7 +212,7 @@ size_t generate_after(struct workload *workload, const struct request_spec *done
             over = true;
     }
     if (over) {
-        if (!population || end_ns > until)
+        if (!population || end_ns > until || all_begun(workload))
             return 0;
         begin_session(workload, workload->sessions_given++, end_ns, 1, out);
         return 1;

@@ -48,6 +48,7 @@ struct generator_options {
     bool compacts;               /* at the limit: the session goes on with a summary; otherwise it ends */
     double compact_tokens;       /* length of that summary */
     int64_t tenants;
+    int64_t sessions; /* in all; 0: as many as begin within the duration */
 };
 
 struct workload_options {
