@@ -1,5 +1,6 @@
 /* `tiersim cases`: runs the published cases of configs/cases and holds each published figure against the prediction. A
- * case is a scenario with `claims:`; a claim asks the run's database, in SQL, for the figure that was published. */
+ * case is a scenario with `claims:`, and a claim asks the run's database, in SQL, for the figure that was published; or
+ * it is a trace with hit ratios (cases_hits.c). */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "sim/cli/args.h"
+#include "sim/cli/cases.h"
 #include "sim/cli/keep.h"
 #include "sim/cli/verbs.h"
 #include "sim/config/read.h"
@@ -43,22 +45,13 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     }
 }
 
-struct answer {
-    const struct claim *claim;
-    double predicted;
-};
-struct told {
-    struct scenario scenario;
-    struct answer *answers;
-};
-
 /* Within the factor either way. A published 0 has no ratio. */
 static double ratio_of(const struct answer *a) {
-    return a->claim->published == 0 ? a->predicted == 0 ? 1 : INFINITY : a->predicted / a->claim->published;
+    return a->published == 0 ? a->predicted == 0 ? 1 : INFINITY : a->predicted / a->published;
 }
 static bool holds(const struct answer *a) {
     double ratio = ratio_of(a), slack = 1 + 1e-9;
-    return ratio <= a->claim->within * slack && ratio * a->claim->within * slack >= 1;
+    return ratio <= a->within * slack && ratio * a->within * slack >= 1;
 }
 
 /* Every variant at its load, or at the highest that keeps its SLO, into a database of its own. */
@@ -87,47 +80,51 @@ static int simulate(const struct scenario *scenario, const char *database, struc
     return failed;
 }
 
-static int ask(struct told *told, const char *database, struct error *err) {
-    const struct claim *claims = told->scenario.options.claims.items;
+static int ask(const struct scenario *scenario, const char *database, struct arena *arena, struct told *told,
+               struct error *err) {
+    const struct claim *claims = scenario->options.claims.items;
+    told->count = scenario->options.claims.count;
+    told->answers = arena_alloc(arena, told->count * sizeof *told->answers);
     struct error why;
-    for (size_t i = 0; i < told->scenario.options.claims.count; i++) {
-        told->answers[i].claim = &claims[i];
+    for (size_t i = 0; i < told->count; i++) {
+        told->answers[i] = (struct answer){.claim = arena_strdup(arena, claims[i].claim),
+                                           .published = claims[i].published,
+                                           .within = claims[i].within,
+                                           .why = claims[i].why ? arena_strdup(arena, claims[i].why) : NULL};
         if (database_ask(database, claims[i].query, &told->answers[i].predicted, &why) != 0)
             return error_at(err, claims[i].query_at, "%s", why.text);
     }
     return 0;
 }
 
-static void untell(struct told *told) {
-    free(told->answers);
-    scenario_free(&told->scenario);
+static int tell_scenario(const char *path, struct arena *arena, struct told *told, struct error *err) {
+    char database[] = "/tmp/tiersim-case-XXXXXX";
+    struct scenario scenario;
+    if (scenario_load(path, NULL, 0, NULL, &scenario, err) != 0)
+        return -1;
+    *told = (struct told){.name = arena_strdup(arena, scenario.options.name),
+                          .title = arena_strdup(arena, scenario.options.title ? scenario.options.title : "")};
+    bool claims = scenario.options.claims.count > 0;
+    int file = mkstemp(database), failed;
+    if (!claims)
+        failed = error_set(err, "%s claims nothing\n  hint: claims: [{claim, published, query}]", path);
+    else if (file < 0)
+        failed = error_set(err, "cannot write below /tmp: %s\n  hint: is it full?", strerror(errno));
+    else
+        failed = simulate(&scenario, database, err) != 0 || ask(&scenario, database, arena, told, err) != 0 ? -1 : 0;
+    if (file >= 0) {
+        close(file);
+        unlink(database);
+    }
+    scenario_free(&scenario);
+    return failed;
 }
 
-/* Simulates the case and asks its questions; on failure `told` holds nothing. */
-static int tell(const char *path, struct told *told, struct error *err) {
-    char database[] = "/tmp/tiersim-case-XXXXXX";
-    if (scenario_load(path, NULL, 0, NULL, &told->scenario, err) != 0)
+static int tell(const char *path, struct arena *arena, struct told *told, struct error *err) {
+    struct node *root;
+    if (node_read_file(path, arena, &root, err) != 0)
         return -1;
-    size_t count = told->scenario.options.claims.count;
-    int file = mkstemp(database);
-    if (count == 0 || file < 0) {
-        int failed = count == 0 ? error_set(err, "%s claims nothing\n  hint: claims: [{claim, published, query}]", path)
-                                : error_set(err, "cannot write below /tmp: %s\n  hint: is it full?", strerror(errno));
-        if (file >= 0) {
-            close(file);
-            unlink(database);
-        }
-        scenario_free(&told->scenario);
-        return failed;
-    }
-    close(file);
-    told->answers = calloc(count, sizeof *told->answers);
-    MUST(told->answers != NULL);
-    int failed = simulate(&told->scenario, database, err) != 0 || ask(told, database, err) != 0 ? -1 : 0;
-    unlink(database);
-    if (failed)
-        untell(told);
-    return failed;
+    return case_is_hits(root) ? case_hits(root, arena, told, err) : tell_scenario(path, arena, told, err);
 }
 
 /* ---- the page ---- */
@@ -138,34 +135,32 @@ static void page_begin(FILE *out) {
         "Written by `tiersim cases -o results/cases.md`; the cases are scenarios in `configs/cases`, with their "
         "setups, sources "
         "and what was\nassumed. Constants come from datasheets, measurements and profiles, none from the case that it "
-        "predicts. A claim holds where its ratio\nis within 1.5 either way, unless it says otherwise.\n",
+        "predicts. A claim holds where its ratio\nis within 1.5 either way (hit ratios: 1.01), unless it says "
+        "otherwise.\n",
         out);
 }
 
 static void page_case(FILE *out, const char *path, const struct told *told) {
-    const struct scenario_options *o = &told->scenario.options;
     fprintf(out, "\n## %s\n\n%s (`%s`)\n\n| claim | published | predicted | ratio | verdict |\n|---|---|---|---|---|\n",
-            o->name, o->title ? o->title : "", path);
-    for (size_t i = 0; i < o->claims.count; i++) {
+            told->name, told->title ? told->title : "", path);
+    for (size_t i = 0; i < told->count; i++) {
         const struct answer *a = &told->answers[i];
-        bool good = holds(a);
-        fprintf(out, "| %s | %.3g | %.3g | %.2f | %s%s%s |\n", a->claim->claim, a->claim->published, a->predicted,
-                ratio_of(a), good ? "holds" : "missed", !good && a->claim->why ? ": " : "",
-                !good && a->claim->why ? a->claim->why : "");
+        bool why = !holds(a) && a->why && *a->why;
+        fprintf(out, "| %s | %.3g | %.3g | %.2f | %s%s%s |\n", a->claim, a->published, a->predicted, ratio_of(a),
+                holds(a) ? "holds" : "missed", why ? ": " : "", why ? a->why : "");
     }
 }
 
 static void json_case(struct json *json, const char *path, const struct told *told) {
-    const struct scenario_options *o = &told->scenario.options;
     json_object(json, NULL);
-    json_string(json, "name", o->name);
+    json_string(json, "name", told->name);
     json_string(json, "path", path);
     json_array(json, "claims");
-    for (size_t i = 0; i < o->claims.count; i++) {
+    for (size_t i = 0; i < told->count; i++) {
         const struct answer *a = &told->answers[i];
         json_object(json, NULL);
-        json_string(json, "claim", a->claim->claim);
-        json_number(json, "published", a->claim->published);
+        json_string(json, "claim", a->claim);
+        json_number(json, "published", a->published);
         json_number(json, "predicted", a->predicted);
         json_number(json, "ratio", ratio_of(a));
         json_boolean(json, "holds", holds(a));
@@ -189,13 +184,13 @@ static int tell_all(const struct arguments *a, struct arena *arena, FILE *out, s
     for (size_t i = 0; i < names.count; i++) {
         struct told told = {0};
         const char *path;
-        if (catalogue_find("cases", paths[i], (struct place){0}, arena, &path, err) != 0 || tell(path, &told, err) != 0)
+        if (catalogue_find("cases", paths[i], (struct place){0}, arena, &path, err) != 0 ||
+            tell(path, arena, &told, err) != 0)
             return -1;
         if (a->json)
             json_case(&json, path, &told);
         else
             page_case(out, path, &told);
-        untell(&told);
     }
     if (a->json) {
         json_array_end(&json);
