@@ -32,8 +32,8 @@ const struct group groups[] = {
     {"collectives", "NCCL over 2, 4, 8 GPUs: in a graph and eager", 90, group_collectives, 1},
     {"handover", "a context's KV from GPU to GPU beside a decode on both", 30, group_handover, 1},
     {"shared", "disk and DRAM under all GPUs' loads together", 30, group_shared, 4},
-    {"step", "whole steps of Llama-3.1-8B and Qwen2.5-7B: decode, prefill, mixed, beside copies", 150, group_step},
-    {"loop", "a serving loop over HBM, DRAM and disk, fed by a trace; runs where --only names it", 280, group_loop, 0,
+    {"step", "whole steps of Llama-3.1-8B and Qwen2.5-7B: decode, prefill, mixed, beside copies", 150, group_step, 60},
+    {"loop", "a serving loop over HBM, DRAM and disk, fed by a trace; runs where --only names it", 280, group_loop, 140,
      true},
 };
 const int group_count = sizeof groups / sizeof *groups;
