@@ -50,6 +50,8 @@ uint32_t network_add(struct network *network, const struct link_options *options
     MUST(link);
     link->options = *options;
     MUST(link_check(&link->options, (struct place){0}, &err) == 0);
+    for (int way = 0; way < 2; way++)
+        link->slow[way] = link->slow_least[way] = 1;
     link->direction[NETWORK_READ].fifo = link->direction[NETWORK_WRITE].fifo = options->fifo;
     uint32_t id = network->link_count++;
     network->links = resize(network->links, network->link_count, sizeof(struct link *));
@@ -161,7 +163,9 @@ static void activate(struct network *network, struct flow *flow, sim_time now) {
             pipe_touch(network, pipe);
         }
     }
-    network->fresh[network->fresh_count++] = flow;
+    if (!flow->is_fresh)
+        network->fresh[network->fresh_count++] = flow;
+    flow->is_fresh = true;
 }
 
 /* Gives up the flow's places in fifo queues; whoever comes first now may begin. */
@@ -256,6 +260,7 @@ uint64_t network_start_after(struct network *network, const struct network_hop *
     network->free = flow->next_free;
     flow_measure(network, flow, path, hops, bytes, blocks);
     flow->state = FLOW_WAITING;
+    flow->aborted = false;
     flow->tag = tag;
     flow->order = network->order++;
     flow->carried = flow->rate = 0;
@@ -354,6 +359,69 @@ uint32_t network_truncate(struct network *network, uint64_t id, uint32_t blocks)
     }
     schedule(network);
     return blocks;
+}
+
+uint32_t network_abort(struct network *network, uint64_t id) {
+    struct flow *flow = flow_of(network, id);
+    sim_time now = engine_now(network->engine);
+    uint32_t landed = network_progress_blocks(network, id, now);
+    if (flow->state != FLOW_ACTIVE) {
+        if (flow->state == FLOW_LANDING)
+            return flow->blocks;
+        withdraw(network, flow, now);
+        schedule(network);
+        return 0;
+    }
+    uint64_t bytes = bytes_of(flow, landed);
+    count_queued(flow, flow->bytes - bytes, -1);
+    flow->blocks = landed;
+    flow->bytes = bytes;
+    flow->carried = (double)bytes;
+    flow->since = now;
+    flow->aborted = true;
+    timer_set(network, flow, now);
+    schedule(network);
+    return landed;
+}
+
+static bool goes_over(const struct flow *flow, const struct link *link) {
+    for (uint32_t u = 0; u < flow->uses; u++)
+        if (flow->use[u].link == link)
+            return true;
+    return false;
+}
+
+static void reprice(struct network *network, struct flow *flow) {
+    if (flow->state != FLOW_ACTIVE) {
+        count_waiting(flow, -1);
+        flow_price(flow);
+        count_waiting(flow, 1);
+        return;
+    }
+    flow_price(flow);
+    for (uint32_t u = 0; u < flow->uses; u++)
+        if (!flow->use[u].pipe->fifo)
+            pipe_touch(network, flow->use[u].pipe);
+    if (!flow->is_fresh)
+        network->fresh[network->fresh_count++] = flow;
+    flow->is_fresh = true;
+}
+
+void network_change(struct network *network, uint32_t id, enum network_direction way, double slow, bool down) {
+    MUST(id < network->link_count && slow > 0);
+    struct link *link = network->links[id];
+    if (link->slow[way] == slow && link->down[way] == down)
+        return;
+    link->slow[way] = slow;
+    link->down[way] = down;
+    if (slow < link->slow_least[way])
+        link->slow_least[way] = slow;
+    for (uint32_t i = 0; i < network->chunk_count * CHUNK; i++) {
+        struct flow *flow = &network->chunks[i / CHUNK][i % CHUNK];
+        if (flow->state != FLOW_FREE && flow->state != FLOW_LANDING && goes_over(flow, link))
+            reprice(network, flow);
+    }
+    schedule(network);
 }
 
 double network_rate(const struct network *network, uint64_t flow) {

@@ -49,6 +49,8 @@ struct link_options {
     struct link_direction read, write; /* write without a bandwidth: like read */
     double duplex_bytes_per_s;         /* both directions together; 0: no cap */
     double peak_bytes_per_s;           /* physical, a direction, for utilisation; 0: the bandwidth */
+    bool half_duplex;                  /* reads and writes share the device's time, as on flash: r/R + w/W <= 1 */
+    double fresh_bytes_per_s;          /* of writes to an empty drive, before it has been written once; 0: as ever */
     bool fifo;                         /* one flow at a time a direction (copy engines); else shared */
     int basis;                         /* enum basis */
     const char *source;
@@ -84,6 +86,20 @@ extern const char *const link_basis_choices[];
          .min = 0,                                                                                                     \
          .max = 1e18,                                                                                                  \
          .help = "physical peak of a direction, which utilisation refers to; 0: the bandwidth"},                       \
+        {.name = "half_duplex",                                                                                        \
+         .kind = OPTION_BOOL,                                                                                          \
+         .offset = offsetof(type, member.half_duplex),                                                                 \
+         .fallback = "no",                                                                                             \
+         .help = "reads and writes share the device's time, r/R + w/W <= 1, as a flash die either reads or programs"}, \
+        {.name = "fresh_write",                                                                                        \
+         .kind = OPTION_REAL,                                                                                          \
+         .offset = offsetof(type, member.fresh_bytes_per_s),                                                           \
+         .unit = UNIT_BYTES_PER_S,                                                                                     \
+         .fallback = "0",                                                                                              \
+         .min = 0,                                                                                                     \
+         .max = 1e18,                                                                                                  \
+         .help =                                                                                                       \
+             "bandwidth of writes to a drive that is `state: fresh`, until it has been written once; 0: the same"},    \
         {.name = "fifo",                                                                                               \
          .kind = OPTION_BOOL,                                                                                          \
          .offset = offsetof(type, member.fifo),                                                                        \
@@ -146,6 +162,12 @@ uint64_t network_queued_bytes(const struct network *network, uint32_t link, enum
  * on a single shared link without latency; otherwise an estimate, from those now ahead and beside. Changes nothing. */
 sim_time network_predict(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
                          uint32_t blocks);
+
+/* A link's direction costs `slow` (> 0) times as much from now on, latency of new flows included; `down`: nothing moves
+ * on it until it is up, flows wait where they are. */
+void network_change(struct network *network, uint32_t link, enum network_direction direction, double slow, bool down);
+/* Ends the flow with the blocks that have wholly landed; done follows at once. Returns their number. */
+uint32_t network_abort(struct network *network, uint64_t flow);
 
 /* Bytes queued on each hop of a path, and predicted seconds until a flow that joins now has its first byte there. */
 struct network_queue {

@@ -16,6 +16,9 @@ struct use {
     double cost_s;      /* of the pipe's time, a byte of the flow */
     uint32_t crossings; /* hops of the path that are this pipe */
     struct use *before, *after;
+    const struct link *link;
+    double nominal_s[2]; /* cost_s of the crossings in each direction, while the link is as it should be */
+    double depth_s[2];   /* seconds a byte that the queue's depth allows, the same */
 };
 
 /* A direction of a link, or the duplex cap of both. Its capacity is one second a second, its costs are times: so bytes
@@ -43,6 +46,9 @@ struct pipe {
 struct link {
     struct link_options options;
     struct pipe direction[2], both;
+    /* By direction: costs are so many times what they should be; the least that was so far; nothing moves. */
+    double slow[2], slow_least[2];
+    bool down[2];
 };
 
 struct flow {
@@ -63,7 +69,10 @@ struct flow {
     sim_time at;      /* what the timer waits for: end of waiting, of service or of landing */
     uint32_t timer;   /* place in the heap */
     uint64_t mark;
-    bool frozen; /* scratch of the filling */
+    bool frozen;   /* scratch of the filling */
+    bool stopped;  /* a link of its path is down */
+    bool aborted;  /* what it has carried is all that it will */
+    bool is_fresh; /* in fresh[] */
     double filled;
     struct flow *next_free;
     struct use use[USES_MAX];
@@ -95,6 +104,8 @@ struct network {
 /* network_path.c: what a flow over `path` would be like; fills all that does not depend on other flows. */
 void flow_measure(const struct network *network, struct flow *flow, const struct network_hop *path, uint32_t hops,
                   uint64_t bytes, uint32_t blocks);
+/* Its costs and lone rate by what its links are like now. */
+void flow_price(struct flow *flow);
 /* Duration in whole ns, upwards: nothing ends before its last byte. */
 sim_time ns_up(double seconds);
 /* Bytes through by `now` (not below what `carried` says). */

@@ -37,15 +37,35 @@ static double depth_cost_of(const struct link_direction *d, double block) {
     return d->latency_s / ((double)d->queue_depth * io);
 }
 
-static void add_use(struct flow *flow, struct pipe *pipe, double cost) {
-    for (uint32_t i = 0; i < flow->uses; i++)
-        if (flow->use[i].pipe == pipe) {
-            flow->use[i].cost_s += cost;
-            flow->use[i].crossings++;
-            return;
-        }
-    flow->use[flow->uses++] = (struct use){flow, pipe, cost, 1, NULL, NULL};
+static void add_use(struct flow *flow, const struct link *link, struct pipe *pipe, enum network_direction way,
+                    double cost, double depth) {
+    uint32_t i = 0;
+    while (i < flow->uses && flow->use[i].pipe != pipe)
+        i++;
+    if (i == flow->uses)
+        flow->use[flow->uses++] = (struct use){.flow = flow, .pipe = pipe, .link = link};
+    struct use *use = &flow->use[i];
+    use->nominal_s[way] += cost;
+    use->depth_s[way] = depth > use->depth_s[way] ? depth : use->depth_s[way];
+    use->crossings++;
     flow->has_fifo |= pipe->fifo;
+}
+
+void flow_price(struct flow *flow) {
+    double slowest = 0;
+    flow->stopped = false;
+    for (uint32_t i = 0; i < flow->uses; i++) {
+        struct use *use = &flow->use[i];
+        const double *slow = use->link->slow;
+        use->cost_s = use->nominal_s[0] * slow[0] + use->nominal_s[1] * slow[1];
+        slowest = use->cost_s > slowest ? use->cost_s : slowest;
+        for (int way = 0; way < 2; way++) {
+            double depth = use->depth_s[way] * slow[way];
+            slowest = depth > slowest ? depth : slowest;
+            flow->stopped |= use->nominal_s[way] > 0 && use->link->down[way];
+        }
+    }
+    flow->lone_bytes_per_s = 1 / slowest;
 }
 
 void flow_measure(const struct network *network, struct flow *flow, const struct network_hop *path, uint32_t hops,
@@ -55,23 +75,23 @@ void flow_measure(const struct network *network, struct flow *flow, const struct
     flow->blocks = flow->whole_blocks = blocks;
     flow->uses = 0;
     flow->has_fifo = false;
-    double latency = 0, submit = 0, slowest = 0;
+    double latency = 0, submit = 0;
     double size = bytes > 0 ? (double)bytes : 1; /* no bytes: the rate does not matter */
     for (uint32_t i = 0; i < hops; i++) {
         MUST(path[i].link < network->link_count);
         struct link *link = network->links[path[i].link];
         const struct link_direction *d = path[i].direction == NETWORK_READ ? &link->options.read : &link->options.write;
-        latency += d->latency_s;
+        latency += d->latency_s * link->slow[path[i].direction];
         submit = d->submit_s > submit ? d->submit_s : submit;
-        add_use(flow, &link->direction[path[i].direction], cost_of(d, size, blocks));
-        if (link->options.duplex_bytes_per_s > 0)
-            add_use(flow, &link->both, 1 / link->options.duplex_bytes_per_s);
-        double depth = depth_cost_of(d, size / blocks);
-        slowest = depth > slowest ? depth : slowest;
+        double cost = cost_of(d, size, blocks);
+        add_use(flow, link, &link->direction[path[i].direction], path[i].direction, cost,
+                depth_cost_of(d, size / blocks));
+        if (link->options.half_duplex)
+            add_use(flow, link, &link->both, path[i].direction, cost, 0);
+        else if (link->options.duplex_bytes_per_s > 0)
+            add_use(flow, link, &link->both, path[i].direction, 1 / link->options.duplex_bytes_per_s, 0);
     }
-    for (uint32_t i = 0; i < flow->uses; i++)
-        slowest = flow->use[i].cost_s > slowest ? flow->use[i].cost_s : slowest;
-    flow->lone_bytes_per_s = 1 / slowest;
+    flow_price(flow);
     flow->latency_ns = ns_up(latency);
     flow->submit_ns = submit * 1e9;
 }

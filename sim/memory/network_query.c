@@ -126,7 +126,8 @@ struct network_totals network_totals(const struct network *network, uint32_t lin
     const struct pipe *pipe = pipe_of(network, link, direction);
     const struct link_options *options = &network->links[link]->options;
     sim_time now = engine_now(network->engine);
-    double bandwidth = (direction == NETWORK_READ ? options->read : options->write).bandwidth_bytes_per_s;
+    double bandwidth = (direction == NETWORK_READ ? options->read : options->write).bandwidth_bytes_per_s /
+                       network->links[link]->slow_least[direction];
     struct network_totals totals = {
         .name = options->name,
         .bandwidth_bytes_per_s = bandwidth,
@@ -143,6 +144,12 @@ struct network_totals network_totals(const struct network *network, uint32_t lin
 /* Max-min fair: nobody could have more without taking it from one who has no more than that. So each flow either has
  * all that it could use alone, or crosses a full pipe on which nobody is faster. */
 static void audit_flow(const struct flow *flow) {
+    if (flow->aborted)
+        return;
+    if (flow->stopped) {
+        MUST(flow->rate == 0 && flow->timer == NOT_TIMED);
+        return;
+    }
     bool content = flow->rate >= flow->lone_bytes_per_s * (1 - 1e-9);
     for (uint32_t u = 0; u < flow->uses; u++) {
         const struct pipe *pipe = flow->use[u].pipe;

@@ -21,12 +21,16 @@ static bool could_fill(const struct pipe *pipe) {
 }
 
 static void set_rate(struct network *network, struct flow *flow, double rate, sim_time now) {
-    MUST(rate > 0);
-    if (rate == flow->rate)
+    MUST(rate > 0 || flow->stopped);
+    if (rate == flow->rate || flow->aborted)
         return;
     flow->carried = flow_carried(flow, now);
     flow->since = now;
     flow->rate = rate;
+    if (rate == 0) {
+        timer_clear(network, flow);
+        return;
+    }
     timer_set(network, flow, now + ns_up(((double)flow->bytes - flow->carried) / rate));
 }
 
@@ -77,11 +81,16 @@ static void freeze(struct flow *flow, double rate) {
 /* All rates rise together. At `level` the first pipe is full: flows that can go no faster than that by themselves
  * stop at their own rate; when there is none, those of the full pipe stop at the level. */
 static void fill(struct network *network, uint32_t count, uint32_t pipes) {
-    for (uint32_t i = 0; i < count; i++)
-        network->component[i]->frozen = false;
+    uint32_t open = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct flow *flow = network->component[i];
+        flow->frozen = flow->stopped;
+        flow->filled = 0;
+        open -= flow->stopped;
+    }
     for (uint32_t i = 0; i < pipes; i++)
         network->component_pipes[i]->free_share = 1;
-    for (uint32_t open = count; open > 0;) {
+    while (open > 0) {
         double level = -1;
         struct pipe *full = NULL;
         for (uint32_t i = 0; i < pipes; i++) {
@@ -115,7 +124,7 @@ static void refresh(struct network *network, struct flow *flow, sim_time now) {
         return;
     uint32_t pipes, count = collect(network, flow, &pipes);
     if (pipes == 0) {
-        set_rate(network, flow, flow->lone_bytes_per_s, now);
+        set_rate(network, flow, flow->stopped ? 0 : flow->lone_bytes_per_s, now);
         return;
     }
     fill(network, count, pipes);
@@ -139,8 +148,10 @@ void network_settle(struct network *network, sim_time now) {
     for (uint32_t i = 0; i < changed; i++)
         for (struct use *use = network->dirty[i]->first; use; use = use->after)
             refresh(network, use->flow, now);
-    for (uint32_t i = 0; i < network->fresh_count; i++)
+    for (uint32_t i = 0; i < network->fresh_count; i++) {
+        network->fresh[i]->is_fresh = false;
         if (network->fresh[i]->state == FLOW_ACTIVE)
             refresh(network, network->fresh[i], now);
+    }
     network->fresh_count = 0;
 }
