@@ -34,6 +34,7 @@ static void print_reference(void) {
     options_print_markdown(stdout, "scenario", scenario_options_table);
     options_print_markdown(stdout, "scenario.slo", slo_options_table);
     options_print_markdown(stdout, "scenario.namespaces", spaces_options_table);
+    options_print_markdown(stdout, "scenario.faults[]", fault_options_table);
     puts("# Workload: configs/workloads, and `workload:` of a scenario\n");
     options_print_markdown(stdout, "workload", workload_option_table);
     options_print_markdown(stdout, "workload.generate", generator_option_table);

@@ -193,6 +193,51 @@ static void load_model(struct variant *v) {
         error_at(&v->error, v->options.model_at, "%s", why.text);
 }
 
+/* {key: value} */
+static struct node *make_mapping(const char *key, struct place at, struct node *value, struct arena *arena) {
+    struct node *mapping = arena_alloc(arena, sizeof *mapping);
+    *mapping = (struct node){.kind = NODE_MAPPING, .at = at, .count = 1};
+    mapping->items = arena_alloc(arena, sizeof *mapping->items);
+    mapping->keys = arena_alloc(arena, sizeof *mapping->keys);
+    mapping->key_at = arena_alloc(arena, sizeof *mapping->key_at);
+    mapping->items[0] = value;
+    mapping->keys[0] = key;
+    mapping->key_at[0] = at;
+    return mapping;
+}
+
+struct faults_section {
+    struct list faults;
+};
+static const struct option faults_section_table[] = {{.name = "faults",
+                                                      .kind = OPTION_LIST,
+                                                      .offset = offsetof(struct faults_section, faults),
+                                                      .table = fault_options_table,
+                                                      .item_size = sizeof(struct fault_options),
+                                                      .fallback = "",
+                                                      .help = "what breaks"},
+                                                     OPTION_END};
+
+static int load_faults(struct variant *v, struct arena *arena, struct error *err) {
+    struct scenario_options *o = &v->options;
+    struct faults_section section;
+    struct node *list = arena_alloc(arena, sizeof *list);
+    *list = *o->faults_node;
+    if (options_read(make_mapping("faults", list->at, list, arena), faults_section_table, &section, arena, err) != 0)
+        return -1;
+    o->faults = section.faults;
+    struct faults_world world = variant_faults(v);
+    struct fault_options *faults = o->faults.items;
+    for (size_t i = 0; i < o->faults.count; i++) {
+        if (!faults[i].of)
+            faults[i].at = o->faults_node->items[i]->at;
+        if (faults[i].mtbf_s > 0 && variant_horizon_s(v, o->load) <= 0)
+            return error_at(err, faults[i].at,
+                            "random faults, and nobody knows how long the run is\n  hint: stop_after: 1 h");
+    }
+    return faults_check(&world, o->faults_node->at, err);
+}
+
 /* Tenants that the workload names. */
 int64_t variant_tenants(const struct variant *v) {
     int64_t most = v->workload.generates ? v->workload.generate.tenants : 1;
@@ -231,21 +276,10 @@ static int load_variant(struct scenario *scenario, const struct node *node, stru
     struct place at = o->namespaces ? o->namespaces->at : o->workload->at;
     if (spaces_active(&o->spaces, tenants) && spaces_check(&o->spaces, &o->tiers, tenants, at, err) != 0)
         return -1;
+    if (o->faults_node && load_faults(v, arena, err) != 0)
+        return -1;
     load_model(v);
     return 0;
-}
-
-/* {key: value} */
-static struct node *make_mapping(const char *key, struct place at, struct node *value, struct arena *arena) {
-    struct node *mapping = arena_alloc(arena, sizeof *mapping);
-    *mapping = (struct node){.kind = NODE_MAPPING, .at = at, .count = 1};
-    mapping->items = arena_alloc(arena, sizeof *mapping->items);
-    mapping->keys = arena_alloc(arena, sizeof *mapping->keys);
-    mapping->key_at = arena_alloc(arena, sizeof *mapping->key_at);
-    mapping->items[0] = value;
-    mapping->keys[0] = key;
-    mapping->key_at[0] = at;
-    return mapping;
 }
 
 /* A workload that is named by one word, as the mapping that it stands for: then --set and variants can change parts. */

@@ -7,6 +7,7 @@
 #include "sim/config/node.h"
 #include "sim/output/metrics.h"
 #include "sim/serve/cluster.h"
+#include "sim/serve/faults.h"
 #include "sim/serve/spaces.h"
 #include "sim/workload/options.h"
 
@@ -55,6 +56,8 @@ struct scenario_options {
     struct output_options output;
     const struct node *namespaces; /* NULL: not written */
     struct spaces_options spaces;
+    const struct node *faults_node; /* NULL: nothing breaks */
+    struct list faults;             /* struct fault_options */
     const struct node *variants, *plan;
     struct list claims; /* struct claim */
 };
@@ -125,6 +128,8 @@ struct variant_run {
     double load;
     uint64_t seed;
     bool exact_steps, audit;
+    const struct list *faults; /* instead of the variant's, where `other_faults` */
+    bool other_faults;
     struct sink *also;
     struct access_log *access_log; /* NULL: none */
     bool every_record;             /* runs and transfers too, whatever `output:` says */
@@ -151,6 +156,8 @@ double variant_sessions(const struct variant *variant, double load);
 double variant_horizon_s(const struct variant *variant, double load);
 /* Units of tier `tier` in the fleet. */
 double variant_tier_units(const struct variant *variant, size_t tier);
+/* What its faults are about. */
+struct faults_world variant_faults(const struct variant *variant);
 /* Tenants that the workload names; 1: none. */
 int64_t variant_tenants(const struct variant *variant);
 /* What the tier is bought as: its device, or its name. */

@@ -170,6 +170,11 @@ const struct option scenario_options_table[] = {
      .help =
          "which blocks may be taken for which requests, for how long and how many; roll-outs. Without it tenants do "
          "not share, and that is all"},
+    {.name = "faults",
+     .kind = OPTION_NODE,
+     .offset = S(faults_node),
+     .fallback = "",
+     .help = "list of what breaks, when and for how long; the run is held against the same without them"},
     {.name = "workload",
      .kind = OPTION_NODE,
      .offset = S(workload),

@@ -7,6 +7,7 @@
 static struct cluster_setup setup_of(const struct variant_run *run, struct workload *workload) {
     const struct variant *v = run->variant;
     const struct scenario_options *o = &v->options;
+    const struct list *faults = run->other_faults ? run->faults : &o->faults;
     return (struct cluster_setup){.serve = &o->serving,
                                   .model = v->model,
                                   .arch = v->arch,
@@ -26,6 +27,8 @@ static struct cluster_setup setup_of(const struct variant_run *run, struct workl
                                   .tiers = &o->tiers,
                                   .spaces = spaces_active(&o->spaces, variant_tenants(v)) ? &o->spaces : NULL,
                                   .tenants = variant_tenants(v),
+                                  .faults = faults && faults->count > 0 ? faults : NULL,
+                                  .horizon_ns = (sim_time)(variant_horizon_s(v, run->load) * 1e9),
                                   .instances = v->instances,
                                   .instances_per_node = v->instances_per_node,
                                   .workload = workload,
@@ -38,6 +41,14 @@ static struct cluster_setup setup_of(const struct variant_run *run, struct workl
                                   .stop_after_ns = o->stop_after_s > 0 ? (sim_time)(o->stop_after_s * 1e9) : SIM_NEVER,
                                   .progress = run->progress,
                                   .progress_self = run->progress_self};
+}
+
+struct faults_world variant_faults(const struct variant *v) {
+    return (struct faults_world){.faults = &v->options.faults,
+                                 .node = &v->node,
+                                 .tiers = &v->options.tiers,
+                                 .instances = v->instances,
+                                 .instances_per_node = v->instances_per_node};
 }
 
 int variant_simulate(const struct variant_run *run, struct metrics *metrics, struct cluster_result *result,

@@ -17,7 +17,8 @@ enum random_stream {
     RANDOM_ROUTE,
     RANDOM_POLICY,
     RANDOM_DRAW,
-    RANDOM_TEST
+    RANDOM_TEST,
+    RANDOM_FAULT
 };
 
 /* The generator's type, for gsl_rng_alloc; unset streams are (seed 0, stream 0, entity 0). */

@@ -194,6 +194,7 @@ void hierarchy_destroy(struct hierarchy *h) {
     free(h->evicted);
     free(h->routes);
     free(h->link_names);
+    free(h->link_fresh);
     free(h->transfers);
     free(h->waits);
     free(h->wait_links);

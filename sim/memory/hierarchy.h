@@ -50,6 +50,8 @@ struct hierarchy_setup {
     void (*on_loaded)(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now);
     /* HBM blocks that were leaving are free now; something that could not be had may be had. */
     void (*on_space)(void *self, uint32_t instance, sim_time now);
+    /* The load that request `tag` waits for has failed (faults.h): it lets go of it, in this call. */
+    void (*on_failed)(void *self, uint32_t instance, uint64_t tag, sim_time now);
     /* A swap (out or in) of request `tag` is done. */
     void (*on_swapped)(void *self, uint32_t instance, uint64_t tag, sim_time now);
     void *self;

@@ -22,6 +22,7 @@ struct bank {
     struct facts *facts; /* by slot; NULL: the tier's blocks hold all that is needed */
     struct shelf *shelf; /* NULL: no namespaces */
     uint32_t level, first_instance;
+    uint32_t lost;                  /* so many faults have it: nothing is here, and nothing comes */
     uint32_t evicting;              /* the transfer that collects what it evicts now, or NO_TRANSFER */
     uint64_t slots, buffered_bytes; /* buffered: evicted further up, their old slots free, and not landed here yet */
     uint64_t written_bytes, read_bytes, skipped_blocks, dropped_blocks;
@@ -51,6 +52,7 @@ struct level {
 struct route {
     struct network_hop hops[NETWORK_HOPS_MAX];
     uint32_t count;
+    bool down; /* a link of it is */
 };
 
 enum transfer_kind { TRANSFER_LOAD, TRANSFER_STORE, TRANSFER_EVICT, TRANSFER_SWAP_OUT, TRANSFER_SWAP_IN };
@@ -92,6 +94,7 @@ struct hierarchy {
     struct level levels[TIERS_MAX];
     struct route *routes; /* [instance][from][to] */
     char (*link_names)[2][UNIT_NAME_MAX];
+    double *link_fresh; /* by link: what writes cost over what they will once the drive has been written */
     struct transfer *transfers;
     uint32_t transfer_room, transfer_free, transfer_live;
     struct wait *waits;
@@ -125,6 +128,12 @@ static inline struct tier *level_tier(const struct hierarchy *h, uint32_t level,
 }
 static inline struct route *route_of(const struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to) {
     return &h->routes[((size_t)instance * h->level_count + from) * h->level_count + to];
+}
+
+/* Whether `instance` can read from `level` into HBM, and copy from one level to another. */
+static inline bool can_copy(const struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to) {
+    const struct route *route = route_of(h, instance, from, to);
+    return route->count > 0 && !route->down && level_bank(h, to, instance)->lost == 0;
 }
 
 /* hierarchy.c */

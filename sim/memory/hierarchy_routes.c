@@ -66,7 +66,9 @@ static uint32_t link_number(struct hierarchy *h, const struct node_link *link, u
     struct link_options options = gang(&link->link, ganged, copies);
     *number = network_add(h->network, &options) + 1;
     h->link_names = realloc(h->link_names, *number * sizeof *h->link_names);
-    MUST(h->link_names != NULL);
+    h->link_fresh = realloc(h->link_fresh, *number * sizeof *h->link_fresh);
+    MUST(h->link_names != NULL && h->link_fresh != NULL);
+    h->link_fresh[*number - 1] = 1;
     const char *const ways[] = {"read", "write"};
     for (int way = 0; way < 2; way++)
         snprintf(h->link_names[*number - 1][way], UNIT_NAME_MAX, "%s[%u] %s", link->name, unit, ways[way]);

@@ -157,7 +157,8 @@ static void pin_sources(struct hierarchy *h, const struct kv *kv, const struct o
         for (; level < h->level_count; level++) {
             const struct tier *tier = level_tier(h, level, plan->instance);
             slot = tier_find(tier, plan->identity->ids[i]);
-            if (slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT)
+            if (slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT &&
+                !route_of(h, plan->instance, level, 0)->down)
                 break;
         }
         MUST(level < h->level_count);
@@ -337,7 +338,7 @@ static uint32_t prefetch_to_tier(struct hierarchy *h, uint32_t instance, const u
     MUST(slots != NULL);
     for (uint32_t from = to + 1; from < h->level_count; from++) {
         const struct tier *tier = level_tier(h, from, instance);
-        if (route_of(h, instance, from, to)->count == 0)
+        if (!can_copy(h, instance, from, to))
             continue;
         tier_find_all(tier, ids, count, slots);
         for (uint32_t i = 0; i < count; i++)
@@ -462,7 +463,7 @@ bool kv_swap_out(struct hierarchy *h, uint32_t instance, struct kv *kv, uint64_t
         blocks += kv->slots[i] != SLOT_NONE;
     bool out = false;
     for (uint32_t level = 1; !out && blocks > 0 && level < h->level_count; level++) {
-        if (route_of(h, instance, 0, level)->count == 0 || !tier_take(level_tier(h, level, instance), blocks, now))
+        if (!can_copy(h, instance, 0, level) || !tier_take(level_tier(h, level, instance), blocks, now))
             continue;
         uint32_t id = transfer_open(h, TRANSFER_SWAP_OUT, instance, 0, level, now);
         for (uint32_t i = 0; i < kv->count; i++)

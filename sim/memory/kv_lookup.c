@@ -15,6 +15,8 @@ static void find_levels(const struct hierarchy *h, uint32_t instance, const uint
         levels[i] = 0;
     for (uint32_t level = h->level_count; level-- > 1;) {
         const struct tier *tier = level_tier(h, level, instance);
+        if (route_of(h, instance, level, 0)->down)
+            continue;
         tier_find_all(tier, ids, count, slots);
         for (uint32_t i = 0; i < count; i++)
             if (resident(tier, slots[i]))

@@ -122,6 +122,10 @@ double network_price_s(struct network *network, const struct network_hop *path, 
     return seconds > submit ? seconds : submit;
 }
 
+bool network_is_down(const struct network *network, uint32_t link, enum network_direction direction) {
+    return network->links[link]->down[direction];
+}
+
 struct network_totals network_totals(const struct network *network, uint32_t link, enum network_direction direction) {
     const struct pipe *pipe = pipe_of(network, link, direction);
     const struct link_options *options = &network->links[link]->options;

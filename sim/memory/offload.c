@@ -157,6 +157,10 @@ static void offload_run(struct hierarchy *h, uint32_t instance, uint32_t from, u
 
 void offload(struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to, enum admit_cause cause,
              const uint32_t *slots, uint32_t count, bool promotes, sim_time now) {
+    if (!can_copy(h, instance, from, to)) { /* faults.h: not begun while a link is down, or the tier lost */
+        level_bank(h, to, instance)->skipped_blocks += count;
+        return;
+    }
     scratch_reserve(h, count);
     /* A private copy has no identity: what is before and after it goes apart. */
     for (uint32_t i = 0; i < count;) {
@@ -186,6 +190,10 @@ static bool takes_victim(struct hierarchy *h, struct bank *source, struct bank *
     const struct level *level = &h->levels[target->level];
     if (tier_find(target->tier, id) != SLOT_NONE || !admission_takes(source, target, ADMIT_EVICTION, slot, now))
         return false;
+    if (!can_copy(h, h->acting, source->level, target->level)) {
+        target->dropped_blocks++;
+        return false;
+    }
     if (source->level > 0 &&
         target->buffered_bytes + level->block_bytes > (uint64_t)level->options->write_buffer_bytes) {
         target->dropped_blocks++;

@@ -39,7 +39,7 @@ struct tier_setup {
      */
     bool (*on_victim)(void *self, struct tier *tier, uint32_t slot, sim_time now);
     void *on_victim_self;
-    struct tier_log *log; /* NULL: none. What is done to the tier is written there; the tier destroys it */
+    struct tier_log *log;           /* NULL: none. What is done to the tier is written there; the tier destroys it */
     const struct tier_watch *watch; /* NULL: nobody watches */
 };
 /* Who follows a tier's blocks one by one, after the policy was told. `idle` and `busy` are of resident blocks: nobody

@@ -64,6 +64,8 @@ enum promotion {
     PROMOTE_ALWAYS,
     PROMOTE_NEVER
 };
+/* A drive that was never filled takes writes at its link's fresh_write, until as much as it holds has been written. */
+enum drive_state { DRIVE_STEADY, DRIVE_FRESH };
 enum write_rule { WRITE_NONE, WRITE_FILL, WRITE_COMPLETION, WRITE_EVICTION };
 
 /* One tier of a scenario. */
@@ -83,7 +85,10 @@ struct tier_options {
     double write_buffer_bytes; /* that may be on their way here after their old slot was given up; beyond it evicted
                                   blocks are dropped */
     /* wear, for devices that wear out */
-    double endurance_dwpd; /* drive writes a day over its life; 0: does not wear */
+    double endurance_dwpd;                           /* drive writes a day over its life; 0: does not wear */
+    double write_amplification, rated_amplification; /* flash writes a byte written: here, and as rated */
+    int drive_state;                                 /* enum drive_state */
+    bool persistent; /* what is here outlives the process of an instance that has it alone */
     /* Resolved from `evict` by sim/cli (policy_resolve), since rooms below do not read YAML. */
     const struct evict_policy *evict_policy;
     const void *evict_options;

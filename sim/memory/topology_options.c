@@ -175,6 +175,7 @@ const struct option node_options_table[] = {{.name = "name",
                                              .help = "how bytes get from tier to tier"},
                                             OPTION_END};
 
+static const char *const state_names[] = {"steady", "fresh", NULL};
 const struct option tier_options_table[] = {
     {.name = "name",
      .kind = OPTION_TEXT,
@@ -275,10 +276,37 @@ const struct option tier_options_table[] = {
     {.name = "endurance_dwpd",
      .kind = OPTION_REAL,
      .offset = offsetof(struct tier_options, endurance_dwpd),
-     .fallback = "0",
-     .min = 0,
+     .fallback = "",
+     .min = 0.001,
      .max = 1000,
-     .help = "drive writes a day over its life; 0: it does not wear"},
+     .help = "drive writes a day that it is rated for, over the life of the price file; left away: it does not wear"},
+    {.name = "write_amplification",
+     .kind = OPTION_REAL,
+     .offset = offsetof(struct tier_options, write_amplification),
+     .fallback = "1",
+     .min = 0.1,
+     .max = 100,
+     .help = "bytes of flash programmed for a byte of KV written: about 1 in whole erase blocks, more in small pieces"},
+    {.name = "rated_amplification",
+     .kind = OPTION_REAL,
+     .offset = offsetof(struct tier_options, rated_amplification),
+     .fallback = "1",
+     .min = 0.1,
+     .max = 100,
+     .help = "the same in the workload that endurance_dwpd was rated with"},
+    {.name = "state",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(struct tier_options, drive_state),
+     .fallback = "steady",
+     .choices = state_names,
+     .help = "of a drive at the beginning: steady, or fresh: its link's fresh_write holds until its capacity has been "
+             "written once"},
+    {.name = "persistent",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct tier_options, persistent),
+     .fallback = "no",
+     .help = "its blocks outlive a restart of the one instance that it serves; a tier that several instances share "
+             "always does (it is another process), HBM never"},
     OPTION_END};
 
 double tier_format_ratio(const struct tier_options *tier, double kv_element_bytes) {

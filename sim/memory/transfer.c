@@ -126,7 +126,7 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
     struct bank *stage = level_bank(h, level, transfer->instance);
     const struct bank *hbm = level_bank(h, 0, transfer->instance);
     uint32_t parent = SLOT_NONE;
-    for (uint32_t i = 0; i < transfer->count; i++) {
+    for (uint32_t i = 0; i < transfer->count && stage->lost == 0; i++) {
         struct block_new block = block_describe(hbm, transfer->target[i], parent);
         uint32_t slot = tier_find(stage->tier, block.id);
         if (slot == SLOT_NONE &&

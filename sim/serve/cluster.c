@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "sim/serve/faults.h"
 #include "sim/serve/prefetch.h"
 #include "sim/serve/router.h"
 #include "sim/serve/timers.h"
@@ -11,11 +12,57 @@ struct cluster {
     struct router router;
     struct instance *instances;
     struct timers timers;
+    struct faults *faults;    /* NULL: nothing breaks */
     struct request_spec next; /* the stream's next request */
     bool more;
     uint32_t arrival_source, timer_source;
     uint64_t since_progress;
 };
+
+/* The requests that wait at an instance that is down go where the router would have them now, if anybody is up. */
+static void reroute(struct cluster *cluster, uint32_t from, sim_time now) {
+    struct instance *instance = &cluster->instances[from];
+    uint32_t count = instance->waiting.count;
+    for (uint32_t id = instance->waiting.head; count-- > 0;) {
+        uint32_t next = instance_request(instance, id)->next;
+        struct request_spec spec = instance_request(instance, id)->spec;
+        uint32_t to = router_choose(&cluster->router, &spec, now);
+        if (cluster->instances[to].down_until > now)
+            return;
+        instance_move(instance, &cluster->instances[to], id, now);
+        id = next;
+    }
+}
+
+static void enqueue(struct cluster *cluster, uint32_t to, const struct request_spec *spec, sim_time now) {
+    instance_enqueue(&cluster->instances[to], spec, now);
+    if (cluster->instances[to].down_until > now && !cluster->instances[to].dying)
+        reroute(cluster, to, now);
+}
+
+static void go_down(void *self, uint32_t instance, sim_time until, sim_time now) {
+    struct cluster *cluster = self;
+    instance_go_down(&cluster->instances[instance], until, now);
+}
+static void went_down(void *self, uint32_t instance, sim_time now) {
+    reroute(self, instance, now);
+}
+static void come_up(void *self, uint32_t instance, sim_time now) {
+    struct cluster *cluster = self;
+    instance_come_up(&cluster->instances[instance], now);
+}
+static void lose_swapped(void *self, uint32_t instance, uint32_t level, sim_time now) {
+    struct cluster *cluster = self;
+    instance_lose_swapped(&cluster->instances[instance], level, now);
+}
+static bool nothing_comes(void *self) {
+    const struct cluster *cluster = self;
+    return !cluster->more && cluster->fleet.requests.live == 0 && timers_next(&cluster->timers) == SIM_NEVER;
+}
+static void restart(void *self, uint32_t instance, sim_time down_ns, sim_time now) {
+    struct cluster *cluster = self;
+    faults_restart(cluster->faults, instance, down_ns, now);
+}
 
 static void deliver(struct cluster *cluster, const struct request_spec *spec, sim_time now) {
     struct fleet *fleet = &cluster->fleet;
@@ -24,7 +71,7 @@ static void deliver(struct cluster *cluster, const struct request_spec *spec, si
     uint32_t chosen = router_choose(&cluster->router, spec, now);
     instance_expect(&cluster->instances[chosen], spec);
     if (fleet->wait_request_ns == 0)
-        instance_enqueue(&cluster->instances[chosen], spec, now);
+        enqueue(cluster, chosen, spec, now);
     else
         timers_set(&cluster->timers, now + fleet->wait_request_ns, spec, (int32_t)chosen);
     engine_set(fleet->engine, cluster->timer_source, timers_next(&cluster->timers));
@@ -50,7 +97,7 @@ static void timers_fire(void *self, sim_time now) {
     int32_t instance;
     timers_pop(&cluster->timers, &spec, &instance);
     if (instance >= 0)
-        instance_enqueue(&cluster->instances[instance], &spec, now);
+        enqueue(cluster, (uint32_t)instance, &spec, now);
     else
         deliver(cluster, &spec, now);
     engine_set(cluster->fleet.engine, cluster->timer_source, timers_next(&cluster->timers));
@@ -108,6 +155,10 @@ static void on_loaded(void *self, uint32_t instance, uint64_t tag, const int64_t
 static void on_space(void *self, uint32_t instance, sim_time now) {
     struct cluster *cluster = self;
     instance_touch(&cluster->instances[instance], now);
+}
+static void on_failed(void *self, uint32_t instance, uint64_t tag, sim_time now) {
+    struct cluster *cluster = self;
+    instance_load_failed(&cluster->instances[instance], (uint32_t)tag, now);
 }
 static void on_swapped(void *self, uint32_t instance, uint64_t tag, sim_time now) {
     struct cluster *cluster = self;
@@ -179,6 +230,7 @@ static int open_memory(struct cluster *cluster, struct error *err) {
                                      .spaces = spaces_source(fleet->spaces),
                                      .on_loaded = on_loaded,
                                      .on_space = on_space,
+                                     .on_failed = on_failed,
                                      .on_swapped = on_swapped,
                                      .self = cluster};
     return hierarchy_create(&memory, &fleet->hierarchy, err);
@@ -212,6 +264,28 @@ static void add_totals(struct cluster *cluster) {
     result->order_hash = engine_order_hash(cluster->fleet.engine);
 }
 
+static void open_faults(struct cluster *cluster) {
+    static const struct list none = {NULL, 0};
+    const struct cluster_setup *setup = cluster->fleet.setup;
+    if (!setup->faults && !setup->spaces)
+        return;
+    struct faults_setup faults = {.world = {.faults = setup->faults ? setup->faults : &none,
+                                            .node = setup->node,
+                                            .tiers = setup->tiers,
+                                            .instances = setup->instances,
+                                            .instances_per_node = setup->instances_per_node},
+                                  .seed = setup->seed,
+                                  .horizon = setup->horizon_ns > 0 ? setup->horizon_ns : SIM_NEVER - 1,
+                                  .engine = cluster->fleet.engine,
+                                  .down = go_down,
+                                  .up = come_up,
+                                  .lose_swapped = lose_swapped,
+                                  .over = nothing_comes,
+                                  .self = cluster};
+    cluster->faults = faults_create(&faults);
+    cluster->fleet.went_down = went_down;
+}
+
 int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, struct error *err) {
     *out = (struct cluster_result){0};
     struct cluster cluster = {.fleet = {.setup = setup,
@@ -229,7 +303,9 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
                                   .tenants = setup->tenants > 0 ? setup->tenants : 1,
                                   .engine = fleet->engine,
                                   .self = &cluster};
+    spaces.restart = restart;
     fleet->spaces = setup->spaces ? spaces_create(&spaces) : NULL;
+    open_faults(&cluster);
     /* What can touch an instance comes before it within one ns: arrivals, timers, then the memory, then the instances.
      */
     cluster.arrival_source = engine_add(fleet->engine, arrivals_fire, &cluster);
@@ -241,6 +317,8 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
         if (fleet->spaces)
             spaces_begin(fleet->spaces, fleet->hierarchy);
         open_instances(&cluster);
+        if (cluster.faults)
+            faults_begin(cluster.faults, fleet->hierarchy);
         engine_run(fleet->engine, SIM_NEVER - 1);
         sim_time now = engine_now(fleet->engine);
         if (!out->stopped) {
@@ -261,6 +339,7 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
     timers_destroy(&cluster.timers);
     wakes_destroy(&fleet->wakes);
     spaces_destroy(fleet->spaces);
+    faults_destroy(cluster.faults);
     engine_destroy(fleet->engine);
     return failed;
 }

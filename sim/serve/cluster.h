@@ -15,6 +15,7 @@
 #include "sim/workload/workload.h"
 
 struct spaces_options;
+struct fault_options;
 enum preemption { PREEMPT_RECOMPUTE, PREEMPT_SWAP };
 
 /* The `serving:` section of a scenario. */
@@ -53,6 +54,8 @@ struct cluster_setup {
     const struct list *tiers;            /* struct tier_options, the first is hbm */
     const struct spaces_options *spaces; /* spaces.h; NULL: one namespace */
     int64_t tenants;                     /* of the workload */
+    const struct list *faults;           /* struct fault_options (faults.h); NULL: none */
+    sim_time horizon_ns;                 /* when the last request may arrive; random faults end there */
     uint32_t instances, instances_per_node;
     struct workload *workload; /* opened for this run */
     uint64_t seed;

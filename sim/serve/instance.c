@@ -55,6 +55,7 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
     uint32_t id = request_open(&fleet->requests, spec);
     struct request *request = instance_request(instance, id);
     request->space = spaces_of(fleet->spaces, instance->index, spec);
+    request->instance = instance->index;
     uint64_t tokens = (uint64_t)spec->prompt_tokens + spec->output_tokens;
     MUST(instance->coming > 0);
     instance->coming--;
@@ -165,6 +166,8 @@ void instance_swapped(struct instance *instance, uint32_t id, sim_time now) {
     request->resumes = true;
     request->phase = request->phase == PHASE_SWAPPING_OUT ? PHASE_SWAPPED : PHASE_READY;
     list_append(&instance->fleet->requests, &instance->ready, id);
+    if (request->lost)
+        crash_swapped(instance, id, now);
     instance_touch(instance, now);
 }
 
@@ -250,7 +253,9 @@ static void book_prefills(struct instance *instance, int64_t steps, sim_time now
     for (uint32_t id = instance->prefilling.head; id != REQUEST_NONE;) {
         struct request *request = instance_request(instance, id);
         uint32_t next = request->next;
-        if (request->chunk > 0) {
+        if (request->lost) {
+            crash_prefill(instance, id, now);
+        } else if (request->chunk > 0) {
             uint32_t tokens = (uint32_t)(request->chunk * steps);
             request->computed += tokens;
             request->computed_tokens += tokens;
@@ -365,6 +370,10 @@ static void instance_fire(void *self, sim_time now) {
             instance_request(instance, id)->phase = PHASE_WAITING;
         list_prepend(&instance->fleet->requests, &instance->waiting, id);
     }
+    if (instance->dying)
+        crash_now(instance, now);
+    if (instance->down_until > now)
+        return;
     instance_schedule(instance, now);
     prefetch_queue(instance, now);
     if (instance->fleet->setup->audit)

@@ -39,6 +39,8 @@ struct fleet {
     void (*ended)(void *self, const struct request_spec *spec, sim_time now);
     void *ended_self;
     uint32_t ended_instance; /* where that was */
+    /* An instance has gone down: its waiting requests may go elsewhere. */
+    void (*went_down)(void *self, uint32_t instance, sim_time now);
 };
 
 /* The run in progress. */
@@ -72,7 +74,9 @@ struct instance {
     struct kv pool;                        /* blocks of decodes beyond what they owned on entry */
     uint64_t pool_used; /* of pool.anonymous, what decodes fill now; the rest is reserved for the run */
     struct run run;
-    bool blocked; /* work, but no blocks: waits to be touched */
+    sim_time down_until; /* 0: it is up */
+    bool dying;          /* it goes down as the step ends */
+    bool blocked;        /* work, but no blocks: waits to be touched */
     sim_time stall_since;
     int64_t stall_clock;
     int64_t outstanding_tokens;
@@ -97,12 +101,27 @@ void instance_loaded(struct instance *instance, uint32_t request, const int64_t 
 void instance_swapped(struct instance *instance, uint32_t request, sim_time now);
 /* The alarm of a request has come. */
 void instance_woken(struct instance *instance, uint32_t request, sim_time now);
+/* The process ends at the end of the step in progress, and is up again at `until` (crash.c). */
+void instance_go_down(struct instance *instance, sim_time until, sim_time now);
+/* `until` has come. */
+void instance_come_up(struct instance *instance, sim_time now);
+/* The load that a request waits for has failed: the request lets go of it. */
+void instance_load_failed(struct instance *instance, uint32_t request, sim_time now);
+/* What its requests had swapped out to a tier is gone. */
+void instance_lose_swapped(struct instance *instance, uint32_t level, sim_time now);
+/* A waiting request that holds nothing goes to another instance. */
+void instance_move(struct instance *from, struct instance *to, uint32_t request, sim_time now);
 /* Everything must be over. */
 void instance_finish(struct instance *instance, sim_time now);
 
 /* Between instance.c and those that compose. */
 void instance_schedule(struct instance *instance, sim_time now);
 void decode_enter(struct instance *instance, uint32_t id, sim_time now);
+/* Its blocks are gone, its swap is over: it waits to begin anew. */
+void crash_swapped(struct instance *instance, uint32_t id, sim_time now);
+/* The prompt of a request that is lost leaves the batch. */
+void crash_prefill(struct instance *instance, uint32_t id, sim_time now);
+void crash_now(struct instance *instance, sim_time now);
 /* Takes a request out of decode: its computed and generated are brought up to date and its blocks are its own again. */
 void decode_leave(struct instance *instance, uint32_t id);
 void instance_end_request(struct instance *instance, uint32_t id, sim_time now);

@@ -63,6 +63,30 @@ static void preempt(struct instance *instance, uint32_t id, sim_time now) {
     list_prepend(&fleet->requests, &instance->waiting, id);
 }
 
+void preempt_dead(struct instance *instance, uint32_t id, sim_time now) {
+    struct fleet *fleet = instance->fleet;
+    struct request *request = instance_request(instance, id);
+    bool decoding = request->phase == PHASE_DECODE;
+    if (decoding)
+        decode_leave(instance, id);
+    else
+        list_remove(&fleet->requests, &instance->prefilling, id);
+    reuse_settle(instance, request, true, now);
+    request->preemptions++;
+    fleet->result->preemptions++;
+    request->chunk = 0;
+    request->lost = request->gave_up = false;
+    request->need_blocks = 0;
+    request->recomputed_pending = 0;
+    request->hits_pending = 0;
+    request_account(request, CAUSE_PREEMPT, instance_stall_clock(instance, now), now);
+    kv_drop(fleet->hierarchy, instance->index, &request->kv, now);
+    note_reached(request);
+    forget_computed(instance, request, decoding);
+    request->phase = PHASE_WAITING;
+    list_prepend(&fleet->requests, &instance->waiting, id);
+}
+
 bool preempt_one(struct instance *instance, struct composition *composing, sim_time now, uint32_t *who) {
     uint32_t decoding = instance->decoding.count, count = decoding + instance->prefilling.count;
     if (count == 0)
@@ -93,6 +117,7 @@ void preempt_let_go(struct instance *instance, struct request *request, sim_time
     if (request->resumes)
         note_reached(request);
     reuse_settle(instance, request, true, now);
+    request->lost = false;
     if (request->preemptions == 0 && request->computed_tokens > 0) {
         /* It had computed up to a tail, and waited for that: this is a preemption as any. */
         note_reached(request);

@@ -61,7 +61,7 @@ static bool ask(struct instance *instance, const struct request *request, enum p
 
 void prefetch_ask(struct instance *instance, const struct request *request, enum prefetch_cause cause, uint32_t number,
                   sim_time now) {
-    if (instance->fleet->setup->prefetch)
+    if (instance->fleet->setup->prefetch && instance->down_until == 0)
         ask(instance, request, cause, number, now);
 }
 

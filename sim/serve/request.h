@@ -48,6 +48,8 @@ struct request {
     struct request_spec spec;
     uint32_t space; /* its namespace, as it was looked up last */
     struct kv kv;
+    uint32_t instance; /* where it is */
+    bool lost; /* what it computes with is gone: it is taken out of the batch as the run ends, or when its swap does */
     enum phase phase;
     uint32_t next, prev;   /* in the list that its phase implies */
     uint32_t heap_index;   /* DECODE: where it stands in the heap of completions */

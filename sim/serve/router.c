@@ -34,6 +34,8 @@ void router_destroy(struct router *router) {
     forget_snapshot(router);
     free(router->cached);
     free(router->view);
+    free(router->up);
+    free(router->up_view);
 }
 
 static void take_snapshot(struct router *router, sim_time now) {
@@ -62,6 +64,8 @@ static uint32_t cached_tokens(const void *world, uint32_t index) {
     const struct router *router = world;
     struct fleet *fleet = router->fleet;
     uint32_t blocks = 0;
+    if (router->up_count > 0)
+        index = router->up[index];
     if (fleet->spaces && router->id_count > 0) { /* the instance may run another version than the one before */
         uint64_t salt =
             space_salt(spaces_of(fleet->spaces, index, router->spec)) - space_salt(space_of_id(router->ids[0]));
@@ -85,14 +89,36 @@ static uint64_t draw(const struct router *router, uint64_t number) {
     return value;
 }
 
+/* Those that are up, and what is seen of them, without gaps; the others are not asked. Returns their number, 0: none
+ * is, or all are. */
+static uint32_t leave_out_down(struct router *router, sim_time now) {
+    uint32_t up = 0;
+    for (uint32_t i = 0; i < router->count; i++)
+        up += router->instances[i].down_until <= now;
+    if (up == 0 || up == router->count)
+        return 0;
+    if (!router->up) {
+        router->up = calloc(router->count, sizeof *router->up);
+        router->up_view = calloc(router->count, sizeof *router->up_view);
+        MUST(router->up != NULL && router->up_view != NULL);
+    }
+    for (uint32_t i = 0, at = 0; i < router->count; i++)
+        if (router->instances[i].down_until <= now) {
+            router->up[at] = i;
+            router->up_view[at++] = router->view[i];
+        }
+    return up;
+}
+
 uint32_t router_choose(struct router *router, const struct request_spec *spec, sim_time now) {
     if (router->count == 1)
         return 0;
     const struct cluster_setup *setup = router->fleet->setup;
     if (router->snapshot_ns < 0 || now - router->snapshot_ns >= router->age_ns)
         take_snapshot(router, now);
-    struct route_view view = {.instance_count = router->count,
-                              .instances = router->view,
+    router->up_count = leave_out_down(router, now);
+    struct route_view view = {.instance_count = router->up_count > 0 ? router->up_count : router->count,
+                              .instances = router->up_count > 0 ? router->up_view : router->view,
                               .snapshot_age_ns = now - router->snapshot_ns,
                               .request_number = router->number++,
                               .session = spec->session,
@@ -110,6 +136,6 @@ uint32_t router_choose(struct router *router, const struct request_spec *spec, s
         router->ids = identity.ids;
     }
     uint32_t chosen = setup->route->choose(setup->route_options, &view);
-    MUST(chosen < router->count);
-    return chosen;
+    MUST(chosen < view.instance_count);
+    return router->up_count > 0 ? router->up[chosen] : chosen;
 }

@@ -8,11 +8,12 @@ struct router {
     struct fleet *fleet;
     struct instance *instances;
     uint32_t count;
-    struct route_instance *view;
-    sim_time snapshot_ns;    /* when the view was taken */
-    sim_time age_ns;         /* it is taken again when older */
-    bool sees_cache;         /* the policy asks what is cached where */
-    struct int_map **cached; /* snapshot of each instance's HBM (ids), when age_ns > 0 and sees_cache */
+    struct route_instance *view, *up_view; /* up_view: of those that are up, where some are not */
+    uint32_t *up, up_count;                /* which those are; 0: all */
+    sim_time snapshot_ns;                  /* when the view was taken */
+    sim_time age_ns;                       /* it is taken again when older */
+    bool sees_cache;                       /* the policy asks what is cached where */
+    struct int_map **cached;               /* snapshot of each instance's HBM (ids), when age_ns > 0 and sees_cache */
     uint64_t number;
     const struct request_spec *spec; /* being routed */
     const uint64_t *ids;             /* of it */

@@ -29,6 +29,9 @@ void preempt_let_go(struct instance *instance, struct request *request, sim_time
  * is looked up anew when its turn comes. The first keeps its blocks when it is the one that needs more. */
 bool preempt_waiting(struct instance *instance, bool spare_first, sim_time now);
 
+/* Takes a running request out of the batch, without its blocks: it waits, first in the queue, to begin anew. */
+void preempt_dead(struct instance *instance, uint32_t id, sim_time now);
+
 /* ---- admit.c: who comes in ---- */
 
 /* Admits waiting requests in order while budget, places and blocks last. */
