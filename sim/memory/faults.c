@@ -33,6 +33,7 @@ static void undo(struct hierarchy *h, struct transfer *transfer, uint32_t landed
 
 /* keep: what has landed is good. */
 static void fail(struct hierarchy *h, uint32_t id, bool keep, sim_time now) {
+    evictions_start(h); /* so that each has a flow */
     while (h->transfers[id].waits != NO_WAIT) {
         uint32_t link = h->transfers[id].waits;
         const struct wait *wait = &h->waits[h->wait_links[link].wait];
@@ -58,9 +59,11 @@ static void fail_all(struct hierarchy *h, const struct bank *unit, sim_time now)
     }
 }
 
+/* Nothing under way from or to the unit, and nothing in it. */
 static void clear(struct hierarchy *h, struct bank *unit, sim_time now) {
     h->acting = unit->first_instance;
-    shelf_unpin(unit->shelf, now);
+    shelf_close(unit->shelf, true, now);
+    fail_all(h, unit, now);
     uint64_t left = tier_counts(unit->tier).resident;
     for (uint32_t slot = 0; left > 0 && slot < unit->slots; slot++) {
         if (tier_state(unit->tier, slot) != SLOT_RESIDENT)
@@ -69,6 +72,8 @@ static void clear(struct hierarchy *h, struct bank *unit, sim_time now) {
         if (tier_block(unit->tier, slot)->refs == 0)
             tier_delete(unit->tier, slot, now);
     }
+    shelf_close(unit->shelf, false, now);
+    evictions_start(h);
 }
 
 uint32_t hierarchy_units(const struct hierarchy *h, uint32_t level, uint32_t *sharing) {
@@ -81,9 +86,7 @@ void hierarchy_lose(struct hierarchy *h, uint32_t level, uint32_t unit, sim_time
     struct bank *bank = &h->levels[level].units[unit];
     if (bank->lost++ > 0)
         return;
-    fail_all(h, bank, now);
     clear(h, bank, now);
-    evictions_start(h);
     timers_update(h);
 }
 
@@ -146,9 +149,7 @@ void hierarchy_crash(struct hierarchy *h, uint32_t instance, sim_time now) {
             sharing = h->setup.instances - unit->first_instance;
         if (level > 0 && (sharing > 1 || h->levels[level].options->persistent))
             continue;
-        fail_all(h, unit, now);
         clear(h, unit, now);
     }
-    evictions_start(h);
     timers_update(h);
 }

@@ -101,7 +101,7 @@ void hierarchy_audit(const struct hierarchy *h) {
 void hierarchy_finish(struct hierarchy *h, sim_time now, struct sink *sink) {
     for (uint32_t level = 0; h->setup.spaces && level < h->level_count; level++)
         for (uint32_t i = 0; i < h->levels[level].unit_count; i++)
-            shelf_unpin(h->levels[level].units[i].shelf, now);
+            shelf_close(h->levels[level].units[i].shelf, true, now);
     MUST(h->transfer_live == 0 && h->wait_live == 0 && network_flows(h->network) == 0);
     MUST(h->started_bytes == h->landed_bytes + h->cut_bytes);
     for (uint32_t level = 0; level < h->level_count; level++)

@@ -22,7 +22,7 @@ struct shelf {
     struct space_queue *queues; /* by namespace */
     uint32_t queue_count;
     uint64_t pinned[SPACE_RULES_MAX];
-    bool closing; /* nothing is pinned any more */
+    bool closing; /* nothing is pinned, nor sent away for a quota */
     struct space_counts counts;
 };
 
@@ -130,7 +130,7 @@ static void idle(void *self, uint32_t slot, sim_time now) {
         return;
     }
     append(shelf, queue, slot, now);
-    if (shelf->unit->level > 0 || queue->terms.quota_bytes <= 0)
+    if (shelf->closing || shelf->unit->level > 0 || queue->terms.quota_bytes <= 0)
         return;
     uint32_t tenant = queue->terms.tenant;
     uint64_t quota = blocks_in(shelf, queue->terms.quota_bytes);
@@ -219,12 +219,12 @@ static void unpin_space(struct shelf *shelf, uint32_t space, sim_time now) {
     }
 }
 
-void shelf_unpin(struct shelf *shelf, sim_time now) {
+void shelf_close(struct shelf *shelf, bool closing, sim_time now) {
     if (!shelf)
         return;
-    shelf->closing = true;
-    unpin_space(shelf, SPACES_MAX, now);
-    shelf->closing = false;
+    shelf->closing = closing;
+    if (closing)
+        unpin_space(shelf, SPACES_MAX, now);
 }
 
 /* Slots have come free without a transfer: whoever waits for some may try again. */

@@ -71,7 +71,7 @@ const struct tier_watch *shelf_watch(const struct shelf *shelf);
 void shelf_touched(struct shelf *shelf, uint32_t slot, sim_time now);
 /* How many of `want` new blocks of the namespace of `id` its quota leaves room for, own ones evicted first. */
 uint32_t shelf_room(struct shelf *shelf, uint64_t id, uint32_t want, sim_time now);
-/* Lets go of everything pinned, for good. */
-void shelf_unpin(struct shelf *shelf, sim_time now);
+/* Closing: lets go of everything pinned, and pins nothing and sends nothing away until it is open again. */
+void shelf_close(struct shelf *shelf, bool closing, sim_time now);
 
 #endif

@@ -29,7 +29,8 @@ static void reroute(struct cluster *cluster, uint32_t from, sim_time now) {
         uint32_t to = router_choose(&cluster->router, &spec, now);
         if (cluster->instances[to].down_until > now)
             return;
-        instance_move(instance, &cluster->instances[to], id, now);
+        if (to != from) /* its step may have lasted longer than its restart */
+            instance_move(instance, &cluster->instances[to], id, now);
         id = next;
     }
 }
