@@ -64,7 +64,7 @@ static void drives_that_endure_nothing(void **state) {
                                           "  - {name: ssd, capacity: 1 TB, endurance_dwpd: 0}\n",
                                &scenario, &error),
                      -1);
-    assert_non_null(strstr(error.text, ":9:53: 'endurance_dwpd: 0' is out of range"));
+    assert_non_null(strstr(error.text, ":9:49: 'endurance_dwpd: 0' is out of range"));
 }
 
 int main(void) {
