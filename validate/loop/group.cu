@@ -3,8 +3,10 @@
 #include "validate/step/verify.cuh"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <sys/statvfs.h>
 
 enum { BLOCKS_HBM = 8192, BLOCKS_DRAM = 12288, BLOCKS_SSD = 16384, BUDGET = 2048, SEQUENCES = 64, LONGEST = 8192 };
 
@@ -101,6 +103,19 @@ class looped_decoder : public loop_decoder {
     std::vector<int> ids_, last_;
 };
 
+/* Of the file's blocks, those that the disk has room for. */
+static uint32_t blocks_on_disk(struct context *c, size_t page_bytes) {
+    struct statvfs disk;
+    if (statvfs(c->dir, &disk))
+        fail("%s: %s", c->dir, strerror(errno));
+    double fit = 0.9 * (double)disk.f_bavail * (double)disk.f_frsize / (double)page_bytes;
+    if (fit < 64)
+        fail("%s: too little room for the loop's file", c->dir);
+    if (fit < BLOCKS_SSD)
+        printf("  the disk has room for %.0f of %d blocks\n", fit, (int)BLOCKS_SSD);
+    return fit < BLOCKS_SSD ? (uint32_t)fit : (uint32_t)BLOCKS_SSD;
+}
+
 static void rate_rows(struct context *c, looped_decoder &decoder, double rate_scale) {
     std::string params = text("model=%s rate_scale=%g", step_llama.name, rate_scale);
     row_try(c, "serve", params, [&] {
@@ -115,12 +130,13 @@ static void rate_rows(struct context *c, looped_decoder &decoder, double rate_sc
         job.options.max_sequences = SEQUENCES;
         job.options.blocks[LOOP_HBM] = BLOCKS_HBM;
         job.options.blocks[LOOP_DRAM] = BLOCKS_DRAM;
-        job.options.blocks[LOOP_SSD] = BLOCKS_SSD;
+        job.options.blocks[LOOP_SSD] = blocks_on_disk(c, decoder.page_bytes());
         struct loop_summary s = loop_serve(c, decoder, job);
-        std::string note = text("%u requests in %.1f s; %zu steps; of %.0f input tokens from HBM %.0f DRAM %.0f SSD "
-                                "%.0f; %u preempted; loop_%s.csv steps_%s.csv",
-                                s.requests, s.wall_s, s.host.size(), s.input_tokens, s.hit_tokens[LOOP_HBM],
-                                s.hit_tokens[LOOP_DRAM], s.hit_tokens[LOOP_SSD], s.preemptions, job.name, job.name);
+        std::string note =
+            text("%u requests in %.1f s; %zu steps; of %.0f input tokens from HBM %.0f DRAM %.0f SSD "
+                 "%.0f; %u preempted; %u blocks on disk; loop_%s.csv steps_%s.csv",
+                 s.requests, s.wall_s, s.host.size(), s.input_tokens, s.hit_tokens[LOOP_HBM], s.hit_tokens[LOOP_DRAM],
+                 s.hit_tokens[LOOP_SSD], s.preemptions, job.options.blocks[LOOP_SSD], job.name, job.name);
         const struct {
             const char *variant;
             const std::vector<double> &seconds;

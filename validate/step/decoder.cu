@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstring>
 
-enum { SMALL = 64, KEYS_LEAST = 256 }; /* rounding begins above SMALL tokens */
+enum { SMALL = 64, NEW_LEAST = 128, KEYS_LEAST = 256 }; /* products are rounded above SMALL tokens, plans from these */
 
 static int power_of_two(int x) {
-    int p = SMALL;
+    int p = NEW_LEAST;
     while (p < x)
         p *= 2;
     return p;
@@ -390,7 +390,7 @@ void step_decoder::warm_up(void) {
             choose(which, rounded(m));
     for (int rows = 1; rows <= limits_.sequences; rows++)
         choose(HEAD, rows);
-    for (int fresh = SMALL; prefill_ && fresh / 2 < limits_.tokens; fresh *= 2)
+    for (int fresh = NEW_LEAST; prefill_ && fresh / 2 < limits_.tokens; fresh *= 2)
         for (int keys = std::max((int)KEYS_LEAST, fresh); keys / 2 < limits_.longest; keys *= 2) {
             struct step_sequence s = {std::min(fresh, limits_.tokens), std::min(keys, limits_.longest), pages.data(),
                                       ids.data()};
