@@ -84,6 +84,9 @@ static void measurer_refuses(void **state) {
         skip();
     }
     refused(MEASURE("-o", folder, "--only", "gem"), "there is no group 'gem'");
+    static const char *const rates[] = {"", "fast", "1,", "0", "-2", "1.94;3", "1,nan"};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        refused(MEASURE("-o", folder, "--loop-rates", rates[i]), "--loop-rates");
     struct said said = MEASURE("-o", "/proc/none");
     assert_int_equal(said.code, EXIT_BAD_INPUT);
     assert_string_equal(said.err, "tiersim-calibrate: /proc/none: No such file or directory\n");

@@ -168,11 +168,11 @@ static void test_points(void **state) {
     fputs("step,verify,check=decode instance=group4,0,0,1,1,1,1,1,0,0,0,0.004,0,0,logits\n", out);
     for (int m = 0; m < 2; m++) {
         int64_t pages = (int64_t)(60e9 / (2.0 * (double)step_page_elements(models[m])));
-        int count = step_points(models[m], pages, false, points), quick = step_points(models[m], pages, true, points);
+        int count = step_points(pages, false, points), quick = step_points(pages, true, points);
         assert_true(count > 5 * quick - 5 && count <= 5 * quick);
         for (int k = 0; k < 3; k++)
             assert_true(count_kind(points, quick, (enum step_kind)k, false) > 0);
-        assert_int_equal(step_points(models[m], pages, false, points), count);
+        assert_int_equal(step_points(pages, false, points), count);
         per_op[0] += count_kind(points, count, STEP_DECODE, false);
         per_op[1] += count_kind(points, count, STEP_PREFILL, false);
         per_op[2] += count_kind(points, count, STEP_MIXED, false);

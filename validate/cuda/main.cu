@@ -238,6 +238,19 @@ static bool parse(int argc, char **argv, struct arguments *a) {
     return a->list || a->dir;
 }
 
+/* Numbers above 0 with commas between. */
+static bool rates_are_fine(const char *at) {
+    for (;;) {
+        char *end;
+        double rate = strtod(at, &end);
+        if (end == at || !(rate > 0.0 && rate < 1e6) || (*end && *end != ','))
+            return false;
+        if (!*end)
+            return true;
+        at = end + 1;
+    }
+}
+
 int main(int argc, char **argv) {
     struct arguments a = {};
     a.loop_trace = "results/calibration/loop.jsonl";
@@ -253,6 +266,11 @@ int main(int argc, char **argv) {
     std::string name;
     if (unknown_group(a.only, &name)) {
         fprintf(stderr, "tiersim-calibrate: there is no group '%s'\n  hint: --list has them\n", name.c_str());
+        return 2;
+    }
+    if (!rates_are_fine(a.loop_rates)) {
+        fprintf(stderr, "tiersim-calibrate: --loop-rates %s\n  hint: numbers above 0, with commas between\n",
+                a.loop_rates);
         return 2;
     }
     if (mkdir(a.dir, 0777) && errno != EEXIST) {

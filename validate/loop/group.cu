@@ -165,12 +165,8 @@ void group_loop(struct context *c) {
         double start = now_s();
         looped_decoder decoder(c, prefill);
         printf("  %s: %zu graphs, ready in %.1f s\n", step_llama.name, decoder.graphs(), now_s() - start);
-        for (const char *at = c->loop_rates; *at; at += strcspn(at, ","), at += *at == ',') {
-            double rate_scale = strtod(at, nullptr);
-            if (!(rate_scale > 0.0))
-                fail("--loop-rates %s: not numbers above 0", c->loop_rates);
-            rate_rows(c, decoder, rate_scale);
-        }
+        for (const char *at = c->loop_rates; *at; at += strcspn(at, ","), at += *at == ',')
+            rate_rows(c, decoder, strtod(at, nullptr));
     });
     prefill_close(prefill);
 }

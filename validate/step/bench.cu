@@ -153,7 +153,7 @@ static void model_rows(struct context *c, const struct step_dims &dims, struct p
         struct step_bench bench(c, dims, pages, prefill);
         printf("  %s: %lld pages of KV, ready in %.1f s\n", dims.name, (long long)pages, now_s() - start);
         struct step_point points[STEP_POINTS_MAX];
-        int count = step_points(&dims, pages - STAGING_PAGES, c->quick, points);
+        int count = step_points(pages - STAGING_PAGES, c->quick, points);
         for (int i = 0; i < count; i++)
             step_row(c, bench, points[i]);
     });

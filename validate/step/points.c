@@ -15,7 +15,7 @@ static size_t take(size_t *at, size_t elements) {
 struct step_layout step_layout(const struct step_dims *d) {
     struct step_layout l;
     size_t hidden = (size_t)d->hidden, vocab = (size_t)d->vocab, ffn = (size_t)d->ffn, at = 0;
-    size_t width = (size_t)step_qkv_width(d), heads = (size_t)(d->q_heads * d->head);
+    size_t width = (size_t)step_qkv_width(d), heads = (size_t)d->q_heads * (size_t)d->head;
     l.norm1 = take(&at, hidden);
     l.qkv = take(&at, width * hidden);
     l.bias = take(&at, width);
@@ -53,12 +53,11 @@ static void add(struct listing *list, enum step_kind kind, int batch, int contex
         list->out[list->count++] = p;
 }
 
-int step_points(const struct step_dims *d, int64_t pages, bool quick, struct step_point out[STEP_POINTS_MAX]) {
+int step_points(int64_t pages, bool quick, struct step_point out[STEP_POINTS_MAX]) {
     static const int batches[] = {1, 4, 16, 32, 64, 128, 256}, contexts[] = {128, 1024, 4096, 16384};
     static const int lengths[] = {256, 512, 1024, 2048, 4096, 8192}, chunks[] = {512, 2048}, prefixes[] = {4096, 16384};
     static const int mixed_chunks[] = {256, 512, 1536}, decodes[] = {8, 32, 96}, mixed_contexts[] = {1024, 4096};
     struct listing list = {pages, 0, 0, quick, out};
-    (void)d;
     for (int b = 0; b < 7; b++)
         for (int c = 0; c < 4; c++)
             add(&list, STEP_DECODE, batches[b], contexts[c], 0, 0, STEP_ALONE);

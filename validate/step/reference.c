@@ -152,7 +152,7 @@ static void decode_all(const struct run *r, const int *tokens, int from, int cou
 
 int step_reference(const struct step_dims *d, const uint16_t *weights, const int *tokens, int length, int from,
                    int count, bool rounded, double *out) {
-    size_t n = (size_t)length, hidden = (size_t)d->hidden, heads = (size_t)(d->q_heads * d->head);
+    size_t n = (size_t)length, hidden = (size_t)d->hidden, heads = (size_t)d->q_heads * (size_t)d->head;
     size_t sizes[] = {n * hidden, hidden, n * (size_t)step_qkv_width(d), heads, 2 * (size_t)d->ffn, n}, all = 0;
     for (size_t i = 0; i < 6; i++)
         all += sizes[i];

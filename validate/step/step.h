@@ -53,7 +53,7 @@ struct step_point {
 };
 /* The committed list, all that fit into `pages`; returns their number. quick: every fifth, each kind among them. */
 enum { STEP_POINTS_MAX = 128 };
-int step_points(const struct step_dims *d, int64_t pages, bool quick, struct step_point out[STEP_POINTS_MAX]);
+int step_points(int64_t pages, bool quick, struct step_point out[STEP_POINTS_MAX]);
 int64_t step_pages(const struct step_point *p);
 /* The words that validate/predict_steps.c reads. */
 void step_params(const struct step_dims *d, const struct step_point *p, char out[STEP_PARAMS]);
