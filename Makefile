@@ -69,7 +69,7 @@ policy_objs := $(filter $(BUILD)/policies/%,$(objs))
 lib_objs := $(filter-out $(BUILD)/policies/%,$(objs))
 cli_objs := $(patsubst %.c,$(BUILD)/%.o,$(wildcard sim/cli/*.c))
 # Tests that go through a scenario link the verbs' files too, all but main().
-cli_tests := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE '"(sim/cli/|tests/(workload|random_scenario|text_scenario|run_verb)\.h)' tests/*.c 2>/dev/null))
+cli_tests := $(patsubst %.c,$(BUILD)/%,$(shell grep -lE '"(sim/cli/|tests/(workload|random_scenario|text_scenario|run_verb|real_traces)\.h)' tests/*.c 2>/dev/null))
 cuda_objs := $(if $(NVCC),$(if $(SAN),,$(patsubst %.cu,$(BUILD)/%.o,$(wildcard validate/*.cu validate/*/*.cu))))
 tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*.c))
 benches := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))

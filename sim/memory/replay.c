@@ -185,9 +185,13 @@ static void access_flat(struct replay *replay, const struct replay_request *requ
     uint32_t slot = tier_find(replay->tier, id);
     admission_sees(replay, &id, 1, slot != SLOT_NONE);
     replay->result.accesses += replay->counts;
+    replay->result.warm_accesses += !replay->counts;
     replay->result.bytes += replay->counts ? bytes : 0;
+    if (replay->setup->marks)
+        replay->setup->marks[at] = slot != SLOT_NONE;
     if (slot != SLOT_NONE) {
         replay->result.hits += replay->counts;
+        replay->result.warm_hits += !replay->counts;
         replay->result.hit_bytes += replay->counts ? bytes : 0;
         ask_again(replay, request, slot, next_use);
         return;
@@ -276,6 +280,10 @@ static void access_prefix(struct replay *replay, const struct replay_request *re
         hits = (request->tokens - 1) / trace->block_tokens;
     uint64_t hit_tokens = (uint64_t)hits * trace->block_tokens;
     admission_sees(replay, ids, count, hits);
+    for (uint32_t i = 0; i < request->blocks && setup->marks; i++)
+        setup->marks[request->first + i] = i < hits;
+    replay->result.warm_accesses += replay->counts ? 0 : count;
+    replay->result.warm_hits += replay->counts ? 0 : hits;
     if (replay->counts) {
         replay->result.accesses += count;
         replay->result.hits += hits;

@@ -67,11 +67,13 @@ struct replay_setup {
     uint32_t
         tail_tokens; /* prefix: a request that computes more than so many tokens counts as `late`; 0: not counted */
     bool by_tier;    /* flat: through a tier though the short way would do (the tests' reference) */
+    uint8_t *marks;  /* NULL, or trace->count long: set to 1 for each access that hit, 0 for others, warm or not */
 };
 struct replay_result {
-    uint64_t accesses, hits, misses; /* blocks */
-    uint64_t tokens, hit_tokens;     /* prefix: of prompts */
-    uint64_t hit_bytes, bytes;       /* of objects */
+    uint64_t accesses, hits, misses;   /* blocks */
+    uint64_t warm_accesses, warm_hits; /* of the requests that warmed the tier: in nothing else here */
+    uint64_t tokens, hit_tokens;       /* prefix: of prompts */
+    uint64_t hit_bytes, bytes;         /* of objects */
     uint64_t inserted, evicted;
     uint64_t late;     /* prefix: requests that computed more than tail_tokens */
     double computed_s; /* prefix, with costs: what computing the prompts' missing parts takes */

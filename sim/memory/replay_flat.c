@@ -134,8 +134,18 @@ static void tell_policy(void *self, const struct session_note *note, int64_t now
         settle(flat);
 }
 
+/* What only some ask for: which accesses hit, and bytes. */
+static void note_access(const struct flat *flat, uint64_t at, bool hit, bool counts, struct replay_result *out) {
+    uint32_t bytes = flat->setup->trace->sizes ? flat->setup->trace->sizes[at] : 0;
+    if (flat->setup->marks)
+        flat->setup->marks[at] = hit;
+    out->bytes += counts ? bytes : 0;
+    out->hit_bytes += counts && hit ? bytes : 0;
+}
+
 static void replay_requests(struct flat *flat, struct replay_result *out) {
     const struct replay_trace *trace = flat->setup->trace;
+    bool noted = flat->setup->marks || trace->sizes;
     flat->now = -1;
     for (uint32_t r = 0; r < trace->request_count; r++) {
         const struct replay_request *request = &trace->requests[r];
@@ -146,13 +156,15 @@ static void replay_requests(struct flat *flat, struct replay_result *out) {
             if (flat->wake <= flat->now)
                 settle(flat);
             look_ahead(flat, trace->ids, at, trace->count);
-            hits += access_block(flat, request, at);
+            bool hit = access_block(flat, request, at);
+            hits += hit;
+            if (noted)
+                note_access(flat, at, hit, r >= flat->setup->skip, out);
         }
         replay_notes_after(&flat->notes, r, flat->now);
-        if (r < flat->setup->skip)
-            continue;
-        out->accesses += request->blocks;
-        out->hits += hits;
+        bool counts = r >= flat->setup->skip;
+        *(counts ? &out->accesses : &out->warm_accesses) += request->blocks;
+        *(counts ? &out->hits : &out->warm_hits) += hits;
     }
 }
 
@@ -185,8 +197,10 @@ void replay_flat(const struct replay_setup *setup, struct replay_result *out) {
     replay_notes_destroy(&flat.notes);
     MUST(flat.inserted == flat.used + flat.evicted && flat.used <= flat.slots);
     out->misses = out->accesses - out->hits;
-    out->bytes = out->accesses;
-    out->hit_bytes = out->hits;
+    if (!trace->sizes) {
+        out->bytes = out->accesses;
+        out->hit_bytes = out->hits;
+    }
     out->inserted = flat.inserted;
     out->evicted = flat.evicted;
     flat.policy.destroy(flat.state);
