@@ -27,6 +27,7 @@ void replay_trace_destroy(struct replay_trace *trace) {
     } else {
         free(trace->ids);
         free(trace->sizes);
+        free(trace->depths);
         free(trace->requests);
     }
     free(trace);
@@ -204,7 +205,7 @@ static void access_flat(struct replay *replay, const struct replay_request *requ
                               .next_use = next_use,
                               .owner = request->session,
                               .parent = SLOT_NONE,
-                              .depth = (uint32_t)(at - request->first),
+                              .depth = trace->depths ? trace->depths[at] : (uint32_t)(at - request->first),
                               .tokens = tokens,
                               .tenant = request->tenant,
                               .priority = PRIORITY_DEFAULT};

@@ -18,8 +18,9 @@ struct replay_request {
 };
 /* Accesses in memory; any number of replays share them. */
 struct replay_trace {
-    uint32_t *ids;   /* dense: 0..unique-1, in order of first use */
-    uint32_t *sizes; /* bytes, one each; NULL: blocks of one size */
+    uint32_t *ids;    /* dense: 0..unique-1, in order of first use */
+    uint32_t *sizes;  /* bytes, one each; NULL: blocks of one size */
+    uint32_t *depths; /* of each access's block in its request's prompt; NULL: as they stand there */
     uint64_t count, room, unique;
     struct replay_request *requests;
     uint32_t request_count, request_room, longest; /* longest: blocks */

@@ -75,14 +75,14 @@ static uint32_t next_slot(struct flat *flat) {
 static void describe(struct flat *flat, uint32_t slot, const struct replay_request *request, uint64_t at) {
     const struct replay_trace *trace = flat->setup->trace;
     unsigned needs = flat->needs;
+    uint32_t depth = trace->depths ? trace->depths[at] : (uint32_t)(at - request->first);
     uint32_t tokens = trace->sizes ? trace->sizes[at] : trace->block_tokens ? trace->block_tokens : 1;
-    flat->facts[slot] =
-        (struct block_facts){.owner = needs & NEED_SESSION ? request->session : 0,
-                             .next_use = needs & NEED_FUTURE ? flat->setup->next_use[at] : INT64_MAX,
-                             .parent = EVICT_NONE,
-                             .depth = needs & (NEED_TREE | NEED_LENGTH) ? (uint32_t)(at - request->first) : 0,
-                             .tokens = needs & NEED_LENGTH ? tokens : 1,
-                             .tenant = needs & NEED_SESSION ? request->tenant : 0};
+    flat->facts[slot] = (struct block_facts){.owner = needs & NEED_SESSION ? request->session : 0,
+                                             .next_use = needs & NEED_FUTURE ? flat->setup->next_use[at] : INT64_MAX,
+                                             .parent = EVICT_NONE,
+                                             .depth = needs & (NEED_TREE | NEED_LENGTH) ? depth : 0,
+                                             .tokens = needs & NEED_LENGTH ? tokens : 1,
+                                             .tenant = needs & NEED_SESSION ? request->tenant : 0};
 }
 
 static void enter(struct flat *flat, const struct replay_request *request, uint64_t at, uint32_t id) {
