@@ -78,10 +78,17 @@ char *arena_printf(struct arena *arena, const char *format, ...) {
     return text;
 }
 
+static _Thread_local size_t lazy_held;
+
+size_t lazy_held_bytes(void) {
+    return lazy_held;
+}
+
 void *lazy_alloc(size_t count, size_t size_bytes) {
     MUST(size_bytes == 0 || count <= SIZE_MAX / 2 / size_bytes);
     size_t bytes = count > 0 && size_bytes > 0 ? count * size_bytes : 1;
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    lazy_held += bytes;
     return must_have(memory == MAP_FAILED ? NULL : memory);
 }
 
@@ -89,5 +96,6 @@ void lazy_free(void *memory, size_t count, size_t size_bytes) {
     if (!memory)
         return;
     size_t bytes = count > 0 && size_bytes > 0 ? count * size_bytes : 1;
+    lazy_held -= bytes;
     MUST(munmap(memory, bytes) == 0);
 }

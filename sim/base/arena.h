@@ -18,5 +18,7 @@ char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((
  * so that a tier can be sized for what it may hold and cost what it does hold. Stable address. */
 void *lazy_alloc(size_t count, size_t size_bytes);
 void lazy_free(void *memory, size_t count, size_t size_bytes);
+/* Bytes that this thread has reserved so and not given back (less what it gave back for others). */
+size_t lazy_held_bytes(void);
 
 #endif

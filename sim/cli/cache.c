@@ -1,153 +1,11 @@
 /* `tiersim cache`: a trace through eviction policies, block by block. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "sim/cli/args.h"
 #include "sim/cli/cache.h"
 #include "sim/cli/policy.h"
 #include "sim/cli/verbs.h"
-
-enum {
-    KEY_SIZE = 256,
-    KEY_SEMANTICS,
-    KEY_FULL,
-    KEY_JSON,
-    KEY_ADMIT,
-    KEY_PLUGIN,
-    KEY_FORMAT,
-    KEY_SKIP,
-    KEY_SEED,
-    KEY_DEDUPE,
-    KEY_QUEUE,
-    KEY_REPLAY_LOG
-};
-static const struct argp_option choices[] = {
-    {"policy", 'p', "NAME,...", 0,
-     "eviction policies; all: each that supports the semantics; one with options: '{name: priority, default_priority: "
-     "50}'",
-     0},
-    {"size", KEY_SIZE, "N,...", 0,
-     "blocks (objects), or bytes of objects with a unit (128MiB); unbounded: room for all", 0},
-    {"semantics", KEY_SEMANTICS, "flat|prefix", 0,
-     "each block by itself (default), or the longest resident run from the first", 0},
-    {"full-blocks", KEY_FULL, NULL, 0,
-     "prefix: vLLM's rule, full blocks only and at most the input's length - 1 tokens hit", 0},
-    {"admit", KEY_ADMIT, "NAME", 0, "an admission policy in front (default always)", 0},
-    {"skip", KEY_SKIP, "N", 0, "the first N requests warm the cache and count for nothing", 0},
-    {"format", KEY_FORMAT, "NAME", 0,
-     "of the trace: mooncake, bailian, agentic, oracle (oracleGeneral) or lines (id[,size]); found out by default", 0},
-    {"queue", KEY_QUEUE, "N", 0,
-     "the next N requests wait and say what they will ask for (policies that look at a queue)", 0},
-    {"replay-log", KEY_REPLAY_LOG, "FILE", 0,
-     "instead of a trace: what each tier of a run saw (run --access-log FILE), through the policy that it had and "
-     "those of "
-     "--policy, at its size or those of --size",
-     0},
-    {"dedupe", KEY_DEDUPE, NULL, 0, "drop sessions that repeat an earlier one", 0},
-    {"plugin", KEY_PLUGIN, "FILE", 0, "load policies built outside first", 0},
-    {"seed", KEY_SEED, "N", 0, "of policies that draw (default 1)", 0},
-    {"json", KEY_JSON, NULL, 0, "one JSON document on standard output", 0},
-    {0}};
-
-static uint64_t whole(const char *option, const char *text, struct argp_state *state) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != 0 || text[0] == '-')
-        argp_error(state, "--%s '%s' is not a whole number", option, text);
-    return value;
-}
-
-static void set_semantics(struct cache_arguments *a, const char *text, struct argp_state *state) {
-    a->prefix = strcmp(text, "prefix") == 0;
-    if (!a->prefix && strcmp(text, "flat") != 0)
-        argp_error(state, "--semantics '%s' is not known; hint: flat or prefix", text);
-}
-
-static error_t parse(int key, char *text, struct argp_state *state) {
-    struct cache_arguments *a = state->input;
-    switch (key) {
-    case 'p':
-        a->policies = text;
-        return 0;
-    case KEY_SIZE:
-        a->sizes = text;
-        return 0;
-    case KEY_SEMANTICS:
-        set_semantics(a, text, state);
-        return 0;
-    case KEY_FULL:
-        a->full_blocks = true;
-        return 0;
-    case KEY_ADMIT:
-        a->admit = text;
-        return 0;
-    case KEY_PLUGIN:
-        a->plugin = text;
-        return 0;
-    case KEY_FORMAT:
-        a->format = text;
-        return 0;
-    case KEY_SKIP:
-        a->skip = whole("skip", text, state);
-        return 0;
-    case KEY_SEED:
-        a->seed = whole("seed", text, state);
-        return 0;
-    case KEY_QUEUE:
-        a->queue = whole("queue", text, state);
-        if (a->queue > 1000000)
-            argp_error(state, "--queue %s is more than 1000000", text);
-        return 0;
-    case KEY_DEDUPE:
-        a->dedupe = true;
-        return 0;
-    case KEY_REPLAY_LOG:
-        a->replay_log = text;
-        return 0;
-    case KEY_JSON:
-        a->json = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (a->trace)
-            argp_error(state, "one trace, not two");
-        a->trace = text;
-        return 0;
-    case ARGP_KEY_END:
-        if (a->replay_log && a->trace)
-            argp_error(state, "a TRACE or a --replay-log, not both");
-        if (a->replay_log)
-            return 0;
-        if (!a->trace || !a->policies || !a->sizes)
-            argp_error(state, "a TRACE, --policy and --size are needed");
-        if (a->full_blocks && !a->prefix)
-            argp_error(state, "--full-blocks goes with --semantics prefix");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-/* The items of a list, split at commas outside braces. */
-static struct list split(const char *text, struct arena *arena) {
-    size_t most = 1, depth = 0;
-    for (const char *at = text; *at; at++)
-        most += *at == ',';
-    struct list list = {.items = arena_alloc(arena, most * sizeof(char *))};
-    const char *start = text;
-    for (const char *at = text;; at++) {
-        depth += *at == '{';
-        depth -= *at == '}' && depth > 0;
-        if (*at && (*at != ',' || depth > 0))
-            continue;
-        ((char **)list.items)[list.count++] = arena_printf(arena, "%.*s", (int)(at - start), start);
-        if (!*at)
-            return list;
-        start = at + 1;
-    }
-}
 
 static int read_policy(enum policy_kind kind, const char *text, struct arena *arena, const struct policy **policy,
                        const void **options, struct error *err) {
@@ -156,35 +14,6 @@ static int read_policy(enum policy_kind kind, const char *text, struct arena *ar
     if (node_read_text(copy, strlen(copy), kind == POLICY_ADMIT ? "--admit" : "--policy", arena, &node, err) != 0)
         return -1;
     return policy_resolve(kind, node, NULL, arena, policy, options, err);
-}
-
-static int read_size(const char *text, const struct replay_trace *trace, struct cache_size *out, struct error *err) {
-    char *end;
-    double bytes;
-    *out = (struct cache_size){0};
-    if (strcmp(text, "unbounded") == 0) {
-        out->blocks = trace->unique;
-        return 0;
-    }
-    errno = 0;
-    unsigned long long blocks = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == 0 && errno == 0) {
-        out->blocks = blocks;
-        if (blocks > 0 && blocks < UINT32_MAX / 2)
-            return 0;
-        return error_set(err, "--size %s is outside 1 to %u blocks\n  hint: `unbounded` is room for all", text,
-                         UINT32_MAX / 2 - 1);
-    }
-    if (unit_parse(text, UNIT_BYTES, &bytes, err) != 0)
-        return error_set(
-            err, "--size '%s' is no number of blocks and no number of bytes\n  hint: 4000, 128MiB or unbounded", text);
-    if (!trace->sizes)
-        return error_set(
-            err, "--size %s: the blocks of this trace have no size in bytes\n  hint: give a number of blocks", text);
-    if (bytes < 1 || bytes > 1e18)
-        return error_set(err, "--size %s is out of range\n  hint: 1 B to 1e18 B", text);
-    out->bytes = (uint64_t)bytes;
-    return 0;
 }
 
 static void add_jobs(struct cache_work *work, const struct policy *policy, const void *options,
@@ -208,25 +37,27 @@ static int can_run(const struct cache_work *work, const struct policy *policy, s
     return tier_can_run((const struct evict_policy *)policy, given(work), work->arguments->prefix, err);
 }
 
+static const char usual_sizes[] = "0.1%..100%:40"; /* of a curve */
+
 static int plan_jobs(struct cache_work *work, struct arena *arena, struct error *err) {
     const struct cache_arguments *a = work->arguments;
-    struct list names = split(a->policies, arena), texts = split(a->sizes, arena);
-    struct cache_size *sizes = arena_alloc(arena, texts.count * sizeof *sizes);
-    for (size_t i = 0; i < texts.count; i++)
-        if (read_size(((char **)texts.items)[i], work->trace, &sizes[i], err) != 0)
-            return -1;
+    struct list names = cache_split(a->policies, arena);
+    struct cache_size *sizes;
+    if (cache_read_sizes(a->sizes ? a->sizes : usual_sizes, work->trace, a->curve, arena, &sizes, &work->size_count,
+                         err) != 0)
+        return -1;
     size_t all = 0;
     const struct policy *policy;
     const void *options;
     while (policy_at(POLICY_EVICT, all))
         all++;
-    work->jobs = arena_alloc(arena, names.count * (all + 1) * texts.count * sizeof *work->jobs);
+    work->jobs = arena_alloc(arena, names.count * (all + 1) * work->size_count * sizeof *work->jobs);
     for (size_t i = 0; i < names.count; i++) {
         const char *name = ((char **)names.items)[i];
         if (strcmp(name, "all") != 0) {
             if (read_policy(POLICY_EVICT, name, arena, &policy, &options, err) != 0 || can_run(work, policy, err) != 0)
                 return -1;
-            add_jobs(work, policy, options, sizes, texts.count);
+            add_jobs(work, policy, options, sizes, work->size_count);
             continue;
         }
         for (size_t p = 0; p < all; p++) {
@@ -235,7 +66,7 @@ static int plan_jobs(struct cache_work *work, struct arena *arena, struct error 
                 continue;
             if (read_policy(POLICY_EVICT, policy_at(POLICY_EVICT, p)->name, arena, &policy, &options, err) != 0)
                 return -1;
-            add_jobs(work, policy, options, sizes, texts.count);
+            add_jobs(work, policy, options, sizes, work->size_count);
         }
     }
     return 0;
@@ -251,42 +82,132 @@ static void note_sizes(const struct cache_work *work) {
         }
 }
 
-static double now_s(void) {
+double cache_now_s(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void replay(struct cache_work *work) {
+struct replay_setup cache_setup(const struct cache_work *work, const struct cache_job *job) {
     const struct cache_arguments *a = work->arguments;
+    return (struct replay_setup){.trace = work->trace,
+                                 .policy = job->policy,
+                                 .policy_options = job->options,
+                                 .admit = work->admit,
+                                 .admit_options = work->admit_options,
+                                 .next_use = job->policy->policy.needs & NEED_FUTURE ? work->next_use : NULL,
+                                 .capacity_blocks = job->size.blocks,
+                                 .capacity_bytes = job->size.bytes,
+                                 .prefix = a->prefix,
+                                 .full_blocks = a->full_blocks,
+                                 .skip = (uint32_t)a->skip,
+                                 .costs = &work->costs,
+                                 .queue = (uint32_t)a->queue,
+                                 .seed = a->seed};
+}
+
+static void foresee(struct cache_work *work) {
     for (size_t i = 0; i < work->job_count; i++)
         if (!work->next_use && work->jobs[i].policy->policy.needs & NEED_FUTURE)
-            work->next_use = replay_foresee(work->trace, a->prefix);
+            work->next_use = replay_foresee(work->trace, work->arguments->prefix);
+}
+
+/* All policies and sizes on all cores: they share the trace in memory. */
+static void replay(struct cache_work *work) {
+    bool apart = work->arguments->by_role || work->arguments->by_tenant;
 #pragma omp parallel for schedule(dynamic)
     for (size_t i = 0; i < work->job_count; i++) {
         struct cache_job *job = &work->jobs[i];
-        bool future = job->policy->policy.needs & NEED_FUTURE;
-        struct replay_setup setup = {.trace = work->trace,
-                                     .policy = job->policy,
-                                     .policy_options = job->options,
-                                     .admit = work->admit,
-                                     .admit_options = work->admit_options,
-                                     .next_use = future ? work->next_use : NULL,
-                                     .capacity_blocks = job->size.blocks,
-                                     .capacity_bytes = job->size.bytes,
-                                     .prefix = a->prefix,
-                                     .full_blocks = a->full_blocks,
-                                     .skip = (uint32_t)a->skip,
-                                     .costs = &work->costs,
-                                     .queue = (uint32_t)a->queue,
-                                     .seed = a->seed};
-        double start = now_s();
+        struct replay_setup setup = cache_setup(work, job);
+        setup.marks = apart ? malloc(work->trace->count + 1) : NULL;
+        MUST(!apart || setup.marks != NULL);
+        double start = cache_now_s();
         replay_run(&setup, &job->result);
-        job->wall_s = now_s() - start;
+        job->wall_s = cache_now_s() - start;
+        if (work->roles)
+            replay_count_by(work->trace, setup.marks, work->roles, setup.skip, job->by, ROLES);
+        if (work->tenants > 0)
+            replay_count_by(work->trace, setup.marks, NULL, setup.skip, job->by + ROLES, work->tenants);
+        free(setup.marks);
     }
 }
 
-static int cache(const struct cache_arguments *a, struct arena *arena, struct error *err) {
+/* One policy after another, at its middle size: what is measured is the process's heap. */
+static void measure_state(struct cache_work *work) {
+    double bytes_a_block = 1;
+    for (uint64_t i = 0; work->trace->sizes && i < work->trace->count; i++)
+        bytes_a_block += (double)work->trace->sizes[i] / (double)work->trace->count;
+    for (size_t i = 0; i < work->job_count; i += work->size_count) {
+        struct cache_job *job = &work->jobs[i], *middle = job + work->size_count / 2;
+        struct replay_setup setup = cache_setup(work, middle);
+        uint64_t blocks = middle->size.blocks;
+        double state =
+            replay_state_bytes(&setup, blocks ? blocks : (uint64_t)((double)middle->size.bytes / bytes_a_block));
+        for (size_t s = 0; s < work->size_count; s++)
+            job[s].state_bytes = state;
+    }
+}
+
+static void prepare_by(struct cache_work *work, struct arena *arena) {
+    const struct cache_arguments *a = work->arguments;
+    if (a->by_role)
+        work->roles = replay_roles(work->trace);
+    for (uint32_t r = 0; a->by_tenant && r < work->trace->request_count; r++)
+        if (work->trace->requests[r].tenant >= work->tenants)
+            work->tenants = work->trace->requests[r].tenant + 1;
+    for (size_t i = 0; i < work->job_count; i++)
+        work->jobs[i].by = arena_alloc(arena, (ROLES + (size_t)work->tenants) * sizeof *work->jobs[i].by);
+}
+
+/* What can be wrong before anything is replayed. */
+static int check(struct cache_arguments *a, const struct cache_work *work, struct error *err) {
+    enum { TENANTS_MAX = 100000 };
+    if (a->warmup && cache_read_warmup(a->warmup, work->trace, &a->skip, err) != 0)
+        return -1;
+    if (a->skip >= work->trace->request_count)
+        return error_set(err, "--%s %s leaves nothing: the trace has %u requests\n  hint: skip fewer",
+                         a->warmup ? "warmup" : "skip", a->warmup ? a->warmup : "so many", work->trace->request_count);
+    if (a->by_role && work->trace->block_tokens == 0)
+        return error_set(err, "objects have no prompt, and so no role\n  hint: a trace of prompts, or no --by role");
+    for (uint32_t r = 0; a->by_tenant && r < work->trace->request_count; r++)
+        if (work->trace->requests[r].tenant >= TENANTS_MAX)
+            return error_set(err, "--by tenant: the trace has a tenant %u\n  hint: at most %d of them",
+                             work->trace->requests[r].tenant, TENANTS_MAX);
+    return 0;
+}
+
+static int answer(const struct cache_work *work, struct arena *arena, struct error *err) {
+    const struct cache_arguments *a = work->arguments;
+    bool csv_only = a->csv && strcmp(a->csv, "-") == 0;
+    if (a->csv && cache_write_csv(work, a->csv, err) != 0)
+        return -1;
+    if (a->svg && cache_write_svg(work, a->svg, err) != 0)
+        return -1;
+    if (a->json)
+        cache_print_json(work);
+    else if (!csv_only)
+        cache_print_table(work, arena);
+    return 0;
+}
+
+static int run_jobs(struct cache_work *work, struct cache_arguments *a, struct arena *arena, struct error *err) {
+    if (check(a, work, err) != 0)
+        return -1;
+    work->costs = cache_costs(work->trace->block_tokens);
+    if (plan_jobs(work, arena, err) != 0)
+        return -1;
+    note_sizes(work);
+    prepare_by(work, arena);
+    foresee(work);
+    if (a->curve)
+        cache_curve(work);
+    else
+        replay(work);
+    measure_state(work);
+    return answer(work, arena, err);
+}
+
+static int cache(struct cache_arguments *a, struct arena *arena, struct error *err) {
     struct cache_work work = {.arguments = a};
     if (a->plugin && policy_load_plugin(a->plugin, err) != 0)
         return -1;
@@ -298,35 +219,17 @@ static int cache(const struct cache_arguments *a, struct arena *arena, struct er
     work.admit = (const struct admit_policy *)admit;
     if (cache_read_trace(a, arena, &work.trace, err) != 0)
         return -1;
-    work.costs = cache_costs(work.trace->block_tokens);
-    int failed = plan_jobs(&work, arena, err);
-    if (!failed && a->skip >= work.trace->request_count)
-        failed = error_set(err, "--skip %llu leaves nothing: the trace has %u requests\n  hint: skip fewer",
-                           (unsigned long long)a->skip, work.trace->request_count);
-    if (!failed) {
-        note_sizes(&work);
-        replay(&work);
-        if (a->json)
-            cache_print_json(&work);
-        else
-            cache_print_table(&work, arena);
-    }
+    int failed = run_jobs(&work, a, arena, err);
+    shards_destroy(&work.shards);
+    free(work.roles);
     free(work.next_use);
     replay_trace_destroy(work.trace);
     return failed;
 }
 
 int verb_cache(int argc, char **argv) {
-    static const struct argp argp = {
-        choices,
-        parse,
-        "TRACE",
-        "Replays a trace's blocks through eviction policies and counts their misses. TRACE - is standard input.",
-        NULL,
-        NULL,
-        NULL};
     struct cache_arguments arguments = {.seed = 1};
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    cache_parse(argc, argv, &arguments);
     struct arena *arena = arena_create();
     struct error err;
     int status = cache(&arguments, arena, &err) == 0 ? EXIT_FINE : (int)err.exit_code;

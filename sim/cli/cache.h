@@ -1,25 +1,46 @@
-/* What the files of `tiersim cache` share: cache.c asks, cache_trace.c reads, cache_print.c answers. */
+/* What the files of `tiersim cache` share: cache_options.c asks, cache_trace.c and cache_sizes.c read, cache.c and
+ * cache_curve.c replay, cache_print.c, cache_csv.c and cache_svg.c answer. */
 #ifndef SIM_CLI_CACHE_H
 #define SIM_CLI_CACHE_H
 
 #include "sim/base/arena.h"
+#include "sim/base/option.h"
 #include "sim/memory/replay.h"
+#include "sim/memory/roles.h"
+#include "sim/memory/shards.h"
+
+enum { CACHE_SAMPLES = 8 }; /* of a curve, unless said otherwise */
 
 struct cache_arguments {
     const char *trace, *policies, *sizes, *admit, *plugin, *format;
     const char *replay_log; /* of a run's tiers, instead of a trace */
+    const char *svg, *csv, *warmup;
+    double sample;  /* of a curve: share of the blocks, 0: found out */
+    uint64_t parts; /* of a curve: samples, 0: as usual */
     uint64_t seed, skip, queue;
-    bool prefix, full_blocks, dedupe, json;
+    bool prefix, full_blocks, dedupe, json, curve, by_role, by_tenant;
 };
+void cache_parse(int argc, char **argv, struct cache_arguments *arguments);
 
 struct cache_size {
-    uint64_t blocks, bytes;
+    uint64_t blocks, bytes; /* one of them is 0 */
 };
+/* Where a job's counts come from. */
+enum cache_method {
+    CACHE_REPLAYED, /* a replay at its size */
+    CACHE_EXACT,    /* one pass for all sizes: the same counts */
+    CACHE_SAMPLED   /* estimated: hits and misses are the estimate times the accesses */
+};
+extern const char *const cache_method_names[];
 struct cache_job {
     const struct evict_policy *policy;
     const void *options;
     struct cache_size size;
+    enum cache_method method;
     struct replay_result result;
+    struct shards_estimate estimate;
+    struct role_counts *by; /* --by: by role, then by tenant */
+    double state_bytes;     /* of its policy, for a block it holds; < 0: not measured */
     double wall_s;
 };
 struct cache_work {
@@ -30,8 +51,27 @@ struct cache_work {
     int64_t *next_use;
     struct evict_costs costs;
     struct cache_job *jobs;
-    size_t job_count;
+    size_t job_count, size_count; /* jobs of a policy stand together, by size */
+    struct shards shards;         /* of a curve, made where one is sampled */
+    uint8_t *roles;               /* --by role: by access */
+    uint32_t tenants;             /* --by tenant: there are */
 };
+/* In a replay the queue and the agents' order are the trace's future too. */
+bool cache_sees_future(const struct cache_job *job);
+/* The setup of a job's replay. */
+struct replay_setup cache_setup(const struct cache_work *work, const struct cache_job *job);
+double cache_now_s(void);
+
+/* --policy, --size: the items of a list, split at commas outside braces. */
+struct list cache_split(const char *text, struct arena *arena);
+/* Sizes as a user writes them. sorted: ascending, each once. */
+int cache_read_sizes(const char *text, const struct replay_trace *trace, bool sorted, struct arena *arena,
+                     struct cache_size **out, size_t *count, struct error *err);
+/* --warmup: requests that it stands for. */
+int cache_read_warmup(const char *text, const struct replay_trace *trace, uint64_t *skip, struct error *err);
+
+/* Fills in the jobs of a curve. */
+void cache_curve(struct cache_work *work);
 
 /* Finds and reads the trace. 0, or -1 with the place and the remedy. */
 int cache_read_trace(const struct cache_arguments *a, struct arena *arena, struct replay_trace **out,
@@ -51,5 +91,8 @@ int cache_replay_log(const struct cache_arguments *a, struct arena *arena, struc
 
 void cache_print_json(const struct cache_work *work);
 void cache_print_table(const struct cache_work *work, struct arena *arena);
+/* -1: the file cannot be written. */
+int cache_write_csv(const struct cache_work *work, const char *path, struct error *err);
+int cache_write_svg(const struct cache_work *work, const char *path, struct error *err);
 
 #endif

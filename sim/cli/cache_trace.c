@@ -52,6 +52,22 @@ static void add_request(struct replay_trace *replay, const struct trace *trace, 
     replay_trace_add(replay, &added, *ids, NULL);
 }
 
+/* What the trace says of how its prompts begin, if it says anything. */
+static void keep_stated(struct replay_trace *replay, const struct trace *trace) {
+    bool any = false;
+    for (uint32_t i = 0; i < trace->count && !any; i++)
+        any = trace->requests[i].shared_tokens > 0;
+    if (!any)
+        return;
+    replay->stated = calloc((size_t)trace->count + 1, sizeof *replay->stated);
+    MUST(replay->stated != NULL);
+    for (uint32_t i = 0; i < trace->count; i++) {
+        const struct trace_request *request = &trace->requests[i];
+        uint32_t tools = request->tool_tokens < request->shared_tokens ? request->tool_tokens : request->shared_tokens;
+        replay->stated[i] = (struct replay_stated){tools, request->shared_tokens - tools};
+    }
+}
+
 /* Takes the trace's chains over, and frees it. */
 static int take_prompts(struct trace *trace, const char *path, struct replay_trace **out, struct error *err) {
     if (trace->hash_tokens == 0) {
@@ -67,6 +83,7 @@ static int take_prompts(struct trace *trace, const char *path, struct replay_tra
     uint32_t room = 0;
     for (uint32_t i = 0; i < trace->count; i++)
         add_request(replay, trace, &trace->requests[i], &ids, &room);
+    keep_stated(replay, trace);
     free(ids);
     trace_free(trace);
     *out = replay;

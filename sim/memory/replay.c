@@ -22,6 +22,7 @@ void replay_trace_destroy(struct replay_trace *trace) {
     if (!trace)
         return;
     int_map_destroy(trace->dense);
+    free(trace->stated);
     if (trace->mapped) {
         munmap(trace->mapped, trace->mapped_bytes);
     } else {

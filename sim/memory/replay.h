@@ -16,11 +16,16 @@ struct replay_request {
     uint64_t first; /* of its blocks in ids[] */
     uint32_t blocks, tokens, tenant, session;
 };
+/* What a prompt begins with, as the trace states it. */
+struct replay_stated {
+    uint32_t tool_tokens, system_tokens; /* tools first */
+};
 /* Accesses in memory; any number of replays share them. */
 struct replay_trace {
-    uint32_t *ids;    /* dense: 0..unique-1, in order of first use */
-    uint32_t *sizes;  /* bytes, one each; NULL: blocks of one size */
-    uint32_t *depths; /* of each access's block in its request's prompt; NULL: as they stand there */
+    uint32_t *ids;                /* dense: 0..unique-1, in order of first use */
+    uint32_t *sizes;              /* bytes, one each; NULL: blocks of one size */
+    struct replay_stated *stated; /* by request; NULL: the trace says nothing of it, nor does a FILE.blocks */
+    uint32_t *depths;             /* of each access's block in its request's prompt; NULL: as they stand there */
     uint64_t count, room, unique;
     struct replay_request *requests;
     uint32_t request_count, request_room, longest; /* longest: blocks */
@@ -68,7 +73,9 @@ struct replay_setup {
     uint32_t
         tail_tokens; /* prefix: a request that computes more than so many tokens counts as `late`; 0: not counted */
     bool by_tier;    /* flat: through a tier though the short way would do (the tests' reference) */
-    uint8_t *marks;  /* NULL, or trace->count long: set to 1 for each access that hit, 0 for others, warm or not */
+    uint64_t *state_bytes; /* flat, the short way: NULL, or what the policy holds at the end; measured by the heap of
+                              the whole process, so nothing else may run */
+    uint8_t *marks; /* NULL, or trace->count long: set to 1 for each access that hit, 0 for others, warm or not */
 };
 struct replay_result {
     uint64_t accesses, hits, misses;   /* blocks */
@@ -84,6 +91,10 @@ struct replay_result {
 unsigned replay_gives(const struct replay_setup *setup);
 /* The policy must be one that tier_can_run accepts with that. */
 void replay_run(const struct replay_setup *setup, struct replay_result *out);
+/* Bytes of memory that the policy holds for each block of a full cache of `blocks` blocks, measured on a miniature of
+ * the trace (shards.h) whose cache has STATE_BLOCKS. Alone in the process. < 0: it cannot be. */
+enum { STATE_BLOCKS = 2048 };
+double replay_state_bytes(const struct replay_setup *setup, uint64_t blocks);
 /* What replay_run does under flat semantics with blocks of one size and no admission policy: without a tier. */
 void replay_flat(const struct replay_setup *setup, struct replay_result *out);
 

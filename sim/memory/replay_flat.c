@@ -2,10 +2,13 @@
  * dense, so the index is an array; nothing is held, nothing is on its way, so a slot is in use or free. The policy is
  * shown what a tier would show it, in the same order and in the same slots: tests/exactness_policies_replay.c holds the
  * two against each other. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "sim/base/arena.h"
 #include "sim/memory/replay_notes.h"
+
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 enum { AHEAD_ID = 32, AHEAD_SLOT = 12 }; /* accesses whose lines are fetched while others are worked on */
 
@@ -168,6 +171,14 @@ static void replay_requests(struct flat *flat, struct replay_result *out) {
     }
 }
 
+/* Of the heap, and what this thread has reserved beside it. Sanitizers have a heap of their own. */
+static uint64_t held_bytes(void) {
+    struct mallinfo2 heap = mallinfo2();
+    uint64_t held = heap.uordblks + heap.hblkhd + lazy_held_bytes();
+    return __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes() + lazy_held_bytes()
+                                                   : held;
+}
+
 void replay_flat(const struct replay_setup *setup, struct replay_result *out) {
     const struct replay_trace *trace = setup->trace;
     struct flat flat = {.setup = setup, .policy = *setup->policy, .wake = INT64_MAX};
@@ -186,14 +197,17 @@ void replay_flat(const struct replay_setup *setup, struct replay_result *out) {
                                     .seed = setup->seed,
                                     .costs = flat.needs & NEED_COST ? setup->costs : NULL,
                                     .options = setup->policy_options};
+    *out = (struct replay_result){0};
+    replay_notes_create(&flat.notes, setup);
+    uint64_t held = setup->state_bytes ? held_bytes() : 0;
     flat.state = flat.policy.create(&context);
     if (flat.policy.timer)
         flat.wake = flat.policy.timer(flat.state, 0);
-    *out = (struct replay_result){0};
-    replay_notes_create(&flat.notes, setup);
     flat.notes.tell = tell_policy;
     flat.notes.self = &flat;
     replay_requests(&flat, out);
+    if (setup->state_bytes)
+        *setup->state_bytes = held_bytes() - held;
     replay_notes_destroy(&flat.notes);
     MUST(flat.inserted == flat.used + flat.evicted && flat.used <= flat.slots);
     out->misses = out->accesses - out->hits;

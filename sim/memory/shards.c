@@ -121,7 +121,7 @@ static void add_request(struct making *making, uint32_t part, uint32_t r) {
 
 void shards_create(struct shards *shards, const struct replay_trace *trace, bool prefix, double rate, uint32_t parts,
                    uint32_t skip) {
-    MUST(parts >= 2 && parts <= SHARDS_PARTS_MAX && rate > 0 && rate * parts <= 1 + 1e-9);
+    MUST(parts >= 1 && parts <= SHARDS_PARTS_MAX && rate > 0 && rate * parts <= 1 + 1e-9);
     *shards = (struct shards){.prefix = prefix, .rate = rate, .parts = parts, .units = rate * (double)trace->unique};
     size_t longest = (size_t)trace->longest + 1;
     struct making making = {.shards = shards,
@@ -222,6 +222,7 @@ void shards_replay(const struct shards *shards, uint32_t part, const struct repl
 
 void shards_estimate(const struct shards *shards, const struct shards_result *results, struct shards_estimate *out) {
     double part[SHARDS_PARTS_MAX], whole[SHARDS_PARTS_MAX], all = (double)shards->accesses, mean, low, high;
+    MUST(shards->parts >= 2);
     for (uint32_t p = 0; p < shards->parts; p++) {
         part[p] = results[p].hit_tokens;
         whole[p] = results[p].tokens;

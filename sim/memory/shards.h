@@ -40,7 +40,7 @@ struct shards_result {
     double misses, accesses, sure_misses, sure_accesses, hit_tokens, tokens;
 };
 
-/* rate x parts at most 1. skip: as in a replay's setup. */
+/* rate x parts at most 1; an estimate needs two parts. skip: as in a replay's setup. */
 void shards_create(struct shards *shards, const struct replay_trace *trace, bool prefix, double rate, uint32_t parts,
                    uint32_t skip);
 void shards_destroy(struct shards *shards);

@@ -27,7 +27,7 @@ struct agent {
     const struct agent *parent;
     uint32_t number, parent_request, last_request;
     uint64_t prefix_key; /* of the shared prefix: model, tools, system */
-    int64_t shared_tokens;
+    int64_t shared_tokens, tool_tokens;
     double start_s, last_at_s, last_end_s; /* from the session's start */
     int depth;
 };
@@ -128,16 +128,17 @@ static bool read_request(void *self, struct json_value value) {
     bool forked = agent->number > 0 && agent->last_request == TRACE_NONE;
     if (forked)
         think_s = at_s - agent->parent->last_end_s;
-    struct trace_request request = {.at_ns = (int64_t)(at_s * 1e9 + 0.5),
-                                    .think_ns = think_s > 0 ? (int64_t)(think_s * 1e9 + 0.5) : 0,
-                                    .session = reading->session,
-                                    .turn = reading->turn++,
-                                    .agent = agent->number,
-                                    .fork = agent->parent_request,
-                                    .prompt_tokens = (uint32_t)prompt,
-                                    .output_tokens = (uint32_t)(output > 0 ? output : 1),
-                                    .shared_tokens =
-                                        (uint32_t)(agent->shared_tokens < prompt ? agent->shared_tokens : prompt)};
+    struct trace_request request = {
+        .at_ns = (int64_t)(at_s * 1e9 + 0.5),
+        .think_ns = think_s > 0 ? (int64_t)(think_s * 1e9 + 0.5) : 0,
+        .session = reading->session,
+        .turn = reading->turn++,
+        .agent = agent->number,
+        .fork = agent->parent_request,
+        .prompt_tokens = (uint32_t)prompt,
+        .output_tokens = (uint32_t)(output > 0 ? output : 1),
+        .shared_tokens = (uint32_t)(agent->shared_tokens < prompt ? agent->shared_tokens : prompt),
+        .tool_tokens = (uint32_t)(agent->tool_tokens < prompt ? agent->tool_tokens : prompt)};
     agent->last_request = trace_add(reading->trace, &request, reading->ids, (uint32_t)count);
     agent->last_at_s = at_s;
     agent->last_end_s = at_s + (api_s > 0 ? api_s : 0);
@@ -153,6 +154,7 @@ static bool read_requests(struct agent *agent, struct json_value value) {
     if (json_field_int(value, "system_tokens", 0, TRACE_TOKENS_MAX, reading->place, &system, reading->err) != 0)
         return false;
     agent->shared_tokens = tools + system;
+    agent->tool_tokens = tools;
     uint64_t key = hash_text((const char *)&tools, sizeof tools, UINT64_C(0xcbf29ce484222325));
     key = hash_text((const char *)&system, sizeof system, key);
     const char *model;
