@@ -8,7 +8,16 @@
 #include "sim/base/unit.h"
 #include "sim/cli/cache.h"
 
-enum { WIDTH = 940, LEFT = 64, TOP = 48, BOTTOM = 54, LABEL_PITCH = 14, HEIGHT_LEAST = 460, DOTS_MOST = 12 };
+enum {
+    INNER = 690,
+    LEFT = 64,
+    TOP = 48,
+    BOTTOM = 54,
+    LABEL_PITCH = 14,
+    HEIGHT_LEAST = 460,
+    DOTS_MOST = 12,
+    BANDS_MOST = 8
+};
 
 struct series {
     const struct cache_job *jobs; /* by size */
@@ -23,7 +32,7 @@ struct plot {
     size_t count, points;
     size_t *order;              /* of sizes, ascending */
     double from, to, low, high; /* sizes; shares missed */
-    int right, height;
+    int width, height;
 };
 
 static double size_of(const struct cache_job *job) {
@@ -40,7 +49,7 @@ static double missed(const struct plot *plot, const struct cache_job *job) {
 
 static double x_of(const struct plot *plot, double size) {
     double span = log(plot->to / plot->from);
-    return LEFT + (span > 0 ? log(size / plot->from) / span : 0.5) * (WIDTH - LEFT - plot->right);
+    return LEFT + (span > 0 ? log(size / plot->from) / span : 0.5) * INNER;
 }
 
 static double y_of(const struct plot *plot, double share) {
@@ -117,7 +126,7 @@ static void gather(struct plot *plot) {
     size_t longest = 0;
     for (size_t s = 0; s < plot->count; s++)
         longest = strlen(plot->series[s].label) > longest ? strlen(plot->series[s].label) : longest;
-    plot->right = 60 + (int)(longest * 13 / 2);
+    plot->width = LEFT + INNER + 60 + (int)(longest * 13 / 2);
     qsort(plot->series, plot->count, sizeof *plot->series, by_end);
 }
 
@@ -151,7 +160,7 @@ static void size_text(const struct plot *plot, double size, char *words, size_t 
 static void draw_axes(const struct plot *plot) {
     static const double steps[] = {1, 2, 5};
     FILE *out = plot->out;
-    double right = WIDTH - plot->right, bottom = plot->height - BOTTOM, last = -100;
+    double right = LEFT + INNER, bottom = plot->height - BOTTOM, last = -100;
     for (int tenth = (int)(plot->low * 10 + 0.5); tenth <= (int)(plot->high * 10 + 0.5); tenth++) {
         double y = y_of(plot, tenth / 10.0);
         fprintf(out, "<line x1='%d' y1='%.1f' x2='%.1f' y2='%.1f' stroke='#ddd'/>\n", LEFT, y, right, y);
@@ -175,6 +184,11 @@ static void draw_axes(const struct plot *plot) {
             bottom + 40, plot->work->jobs[0].size.bytes ? "bytes" : "blocks");
     fprintf(out, "<text transform='translate(16 %.1f) rotate(-90)' text-anchor='middle'>missed, %% of %s</text>\n",
             (TOP + bottom) / 2, plot->work->arguments->prefix ? "prompt tokens" : "block accesses");
+}
+
+/* Of more lines than a few they would hide each other. */
+static bool has_bands(const struct plot *plot) {
+    return plot->work->shards.parts > 0 && plot->count <= BANDS_MOST;
 }
 
 /* The interval, forwards along its upper end and back along its lower one. */
@@ -201,7 +215,7 @@ static void draw_series(const struct plot *plot, const struct series *series, si
     char colour[48];
     /* Hues by the golden angle: neighbours at the ends of the lines lie far apart. */
     snprintf(colour, sizeof colour, "hsl(%d,%d%%,%d%%)", (int)(number * 222 % 360), 65, number % 2 ? 36 : 46);
-    if (plot->work->shards.parts > 0)
+    if (has_bands(plot))
         draw_band(plot, series, colour);
     fprintf(out, "<polyline fill='none' stroke='%s' stroke-width='1.6'%s points='", colour,
             future ? " stroke-dasharray='6 3'" : "");
@@ -213,7 +227,7 @@ static void draw_series(const struct plot *plot, const struct series *series, si
     for (size_t p = 0; p < plot->points && plot->points <= DOTS_MOST; p++)
         fprintf(out, "<circle cx='%.1f' cy='%.1f' r='2.2' fill='%s'/>\n", x_of(plot, size_of(&series->jobs[p])),
                 y_of(plot, missed(plot, &series->jobs[p])), colour);
-    double end = WIDTH - plot->right;
+    double end = LEFT + INNER;
     fprintf(out, "<path d='M%.1f %.1fL%.1f %.1fH%.1f' fill='none' stroke='%s' stroke-width='0.7'/>\n", end + 2,
             y_of(plot, series->end), end + 20, series->label_y, end + 26, colour);
     fprintf(out, "<text x='%.1f' y='%.1f' fill='%s'>", end + 29, series->label_y + 4, colour);
@@ -234,15 +248,17 @@ static void draw(struct plot *plot) {
     fprintf(out,
             "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' width='%d' height='%d' "
             "font-family='DejaVu Sans,Helvetica,Arial,sans-serif' font-size='12' fill='#333'>\n",
-            WIDTH, plot->height, WIDTH, plot->height);
-    fprintf(out, "<rect width='%d' height='%d' fill='white'/>\n", WIDTH, plot->height);
+            plot->width, plot->height, plot->width, plot->height);
+    fprintf(out, "<rect width='%d' height='%d' fill='white'/>\n", plot->width, plot->height);
     fprintf(out, "<text x='%d' y='20' font-size='14'>", LEFT);
     text(out, work->arguments->trace);
     fprintf(out, ", %s semantics</text>\n", work->arguments->prefix ? "prefix" : "flat");
     fprintf(out, "<text x='%d' y='37' fill='#666'>%llu accesses to %llu blocks%s%s</text>\n", LEFT,
             (unsigned long long)work->trace->count, (unsigned long long)work->trace->unique,
             future ? "; dashed, * : sees the future" : "",
-            work->shards.parts > 0 ? "; shaded: 95 % interval of what was sampled" : "");
+            has_bands(plot)          ? "; shaded: 95 % interval of what was sampled"
+            : work->shards.parts > 0 ? "; sampled"
+                                     : "");
     draw_axes(plot);
     for (size_t s = 0; s < plot->count; s++)
         draw_series(plot, &plot->series[s], s);
