@@ -48,7 +48,97 @@ static void hbm4(void **state) {
     said_free(&said);
 }
 
+static double figure(const char *text, const char *key) {
+    struct json_reader *reader = json_create();
+    struct json_value root, at;
+    const char *why;
+    double value;
+    assert_true(json_parse(reader, text, strlen(text), &root, &why));
+    assert_true(json_get(root, key, &at) && json_real(at, &value));
+    json_destroy(reader);
+    return value;
+}
+
+static const char *const mean_ttft[] = {"ttft_s", "mean", NULL};
+static const char *const prompts[] = {"reuse", "prompt_tokens", NULL};
+static const char *const computed[] = {"reuse", "computed_tokens", NULL};
+
+/* 32 k tokens of an 8B model from the store, unloaded: at least ten times as fast as computing them. And in a fleet of
+ * those sessions, each tier takes from what is computed. */
+static void external_kv_cache(void **state) {
+    (void)state;
+    struct said compute = RUN_VERB(step, NULL, "--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--batch", "1",
+                                   "--context", "32768", "--query", "32768", "--json");
+    struct said fetch = RUN_VERB(transfer, NULL, "--from", "flash", "--to", "hbm", "--gpu", "h100-sxm", "--bytes",
+                                 "4294967296", "--blocks", "128", "--json");
+    assert_int_equal(compute.code, 0);
+    assert_int_equal(fetch.code, 0);
+    double ratio = figure(compute.out, "seconds") / figure(fetch.out, "seconds");
+    print_message("32,768 tokens: computing takes %.1f times as long as fetching\n", ratio);
+    assert_true(ratio >= 10);
+    said_free(&compute);
+    said_free(&fetch);
+    struct said said = RUN_VERB(run, NULL, "configs/scenarios/external-kv-cache.yaml", "--json", "--no-search", "--set",
+                                "stop_after=12 min", "--set", "warmup=6 min");
+    assert_int_equal(said.code, 0);
+    struct figures ttft = figures_of(said.out, mean_ttft), all = figures_of(said.out, prompts),
+                   new = figures_of(said.out, computed);
+    assert_int_equal(ttft.count, 4);
+    assert_true(ttft.values[0] > 2 * ttft.values[1] && ttft.values[1] > 1.2 * ttft.values[2]);
+    assert_true(new.values[0] > 0.8 * all.values[0] && new.values[2] < 0.1 * all.values[2]);
+    said_free(&said);
+}
+
+/* The DL380a: with 256 agents DRAM does what NVMe does; with 512 it loses most of its hits, and NVMe does not. */
+static void dram_collapses(void **state) {
+    (void)state;
+    static const char *const usd[] = {"cost", "usd_per_million_tokens", NULL};
+#ifdef __SANITIZE_ADDRESS__
+    print_message("a minute under sanitizers, and accuracy_cases runs it small there: skipped\n");
+    skip();
+#endif
+    struct said said = RUN_VERB(run, NULL, "configs/cases/dl380a.yaml", "--json");
+    assert_int_equal(said.code, 0);
+    struct figures cost = figures_of(said.out, usd), all = figures_of(said.out, prompts),
+                   new = figures_of(said.out, computed);
+    double hit[6];
+    assert_int_equal(cost.count, 6);
+    for (int i = 0; i < 6; i++)
+        hit[i] = 1 - new.values[i] / all.values[i];
+    print_message("hits of 256 agents %.2f %.2f %.2f, of 512 %.2f %.2f %.2f\n", hit[0], hit[1], hit[2], hit[3], hit[4],
+                  hit[5]);
+    assert_true(hit[1] > 0.75 && hit[2] > 0.75 && hit[5] > 0.75 && hit[0] < 0.2 && hit[3] < 0.2);
+    assert_true(hit[4] < 0.6 * hit[1]);
+    assert_true(cost.values[1] < cost.values[0] / 2);
+    assert_true(cost.values[5] < cost.values[4] && cost.values[4] < cost.values[3]);
+    said_free(&said);
+}
+
+/* The pod's flash: nothing where sessions come back soon and to the same node; much where they stay away for longer
+ * than DRAM holds them, or move. */
+static void flash_pod(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    print_message("half a minute under sanitizers, and determinism_run runs it small there: skipped\n");
+    skip();
+#endif
+    struct said said = RUN_VERB(run, NULL, "configs/scenarios/flash-pod.yaml", "--json", "--no-search", "--set",
+                                "workload.generate.duration=40 min", "--set", "warmup=25 min");
+    assert_int_equal(said.code, 0);
+    struct figures ttft = figures_of(said.out, mean_ttft), new = figures_of(said.out, computed);
+    assert_int_equal(ttft.count, 6);
+    double stays = ttft.values[0] / ttft.values[1], away = ttft.values[2] / ttft.values[3],
+           moves = ttft.values[4] / ttft.values[5];
+    print_message("mean TTFT without the pod's flash over with it: stays %.3f, away for long %.2f, moves %.2f\n", stays,
+                  away, moves);
+    assert_true(stays > 0.98 && stays < 1.02);
+    assert_true(away > 2 && new.values[2] > 2 * new.values[3]);
+    assert_true(moves > 1.2 && new.values[4] > 1.5 * new.values[5]);
+    said_free(&said);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hbm4)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hbm4), cmocka_unit_test(external_kv_cache),
+                                       cmocka_unit_test(dram_collapses), cmocka_unit_test(flash_pod)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,10 @@ def row(variant, y, dearest, best):
 
 
 def draw(run, title):
+    global LEFT, BAR
     variants = [v for v in run["variants"] if v.get("cost", {}).get("usd_per_million_tokens")]
+    longer = max(0, max(len(v["name"]) for v in variants) - 14) * 7 # the names' column grows, the bars give way
+    LEFT, BAR = LEFT + longer, BAR - longer
     costs = [v["cost"]["usd_per_million_tokens"] for v in variants]
     searched = any("at_slo" in v for v in variants)
     population = any(v.get("at_slo", v).get("sessions_per_node") for v in variants)

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Writes what tiersim says into the pages of docs/scenarios: the table of each page, and its picture.
+
+    tools/scenarios.py [NAME...]          default: every page that names a scenario
+
+A page holds lines `<!-- tiersim run SCENARIO [OPTION...] -->`, each followed by a fenced block; the block is replaced by the
+lines of that run's table. The picture of the page's first run is docs/scenarios/NAME.svg (tools/picture.py). TIERSIM: the
+program (build/tiersim). Nothing but Python's standard library.
+"""
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+PAGES = "docs/scenarios"
+TIERSIM = os.environ.get("TIERSIM", "build/tiersim")
+RUN = re.compile(r"<!-- tiersim run ([^>]*?) -->\n```\n.*?```\n", re.S)
+
+
+def said(words):
+    """What the run says, once for people and once for programs."""
+    return [subprocess.run([TIERSIM, "run", *words, *more], check=True, capture_output=True, text=True).stdout
+            for more in ([], ["--json"])]
+
+
+def table(text):
+    """From the heading of the columns to what was missed; what the run rests on is for who runs it."""
+    lines = text.rstrip().split("\n")
+    first = next(i for i, line in enumerate(lines) if line.startswith("variant"))
+    last = next((i for i, line in enumerate(lines) if line.startswith(("All variants", "What it rests on", "Warning"))), len(lines))
+    return "\n".join(lines[first:last]).rstrip() + "\n"
+
+
+def write_page(name):
+    path = f"{PAGES}/{name}.md"
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    runs = []
+
+    def replaced(match):
+        text, document = said(shlex.split(match.group(1)))
+        runs.append((text.split("\n", 1)[0], json.loads(document)))
+        return f"<!-- tiersim run {match.group(1)} -->\n```\n{table(text)}```\n"
+
+    page = RUN.sub(replaced, page)
+    if not runs:
+        return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(page)
+    title, document = runs[0]
+    svg = subprocess.run([sys.executable, "tools/picture.py", title], input=json.dumps(document), check=True,
+                         capture_output=True, text=True).stdout
+    with open(f"{PAGES}/{name}.svg", "w", encoding="utf-8") as file:
+        file.write(svg)
+    print(f"wrote {path} and {PAGES}/{name}.svg", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or sorted(f[:-3] for f in os.listdir(PAGES) if f.endswith(".md") and f != "README.md")
+    for page_name in names:
+        write_page(page_name)
