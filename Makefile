@@ -183,6 +183,12 @@ docs-check:
 MEASURED ?= $(or $(TIERSIM_MEASURED),../shared/measured)
 cases: $(BUILD)/tiersim
 	$(BUILD)/tiersim cases -o results/cases.md
+# Minutes each: every page of docs/scenarios with its picture; what each decision is worth.
+scenarios: $(BUILD)/tiersim
+	TIERSIM=$(BUILD)/tiersim tools/scenarios.py
+ablations: $(BUILD)/tiersim
+	TIERSIM=$(BUILD)/tiersim tools/ablations.py -n 6 >$(BUILD)/ablations.md
+	mv $(BUILD)/ablations.md results/ablations.md
 
 # Predicted against measured: `make fit` first where the rows are new.
 accuracy: $(BUILD)/tiersim
@@ -218,6 +224,7 @@ help:
 	@echo 'make format, tidy  clang-format in place; clang-tidy'
 	@echo 'make docs          docs/config.md and the JSON schema, from the option tables'
 	@echo 'make cases         results/cases.md: published results against what tiersim says of them'
+	@echo 'make scenarios     docs/scenarios: tables and pictures; ablations: results/ablations.md (minutes)'
 	@echo 'make accuracy      results/accuracy.md: predicted against measured'
 	@echo 'make fit           kernel constants from the timings in MEASURED=$(MEASURED)'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); uninstall takes it back'
@@ -228,5 +235,5 @@ help:
 FORCE:
 .SECONDARY: $(programs:=.o)
 .DELETE_ON_ERROR:
-.PHONY: cases accuracy fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
+.PHONY: scenarios ablations cases accuracy fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
 	features list-tests list-fuzzers print-prefix help FORCE
