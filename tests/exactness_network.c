@@ -452,6 +452,92 @@ static void md1_waiting(void **state) {
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static void nothing(void *self, sim_time now) {
+    (void)self, (void)now;
+}
+/* The clock stands at `at` afterwards, whatever there is to do. */
+static void later(struct bench *b, sim_time at) {
+    engine_set(b->engine, engine_add(b->engine, nothing, NULL), at);
+    until(b, at);
+}
+
+/* A drive that reads at 10 GB/s and writes at 5 does either, or both by turns: a read of 10 GB beside a write of 5 GB
+ * takes two seconds, not one. */
+static void flash_shares_its_time(void **state) {
+    struct bench *b = *state;
+    struct link_options drive = {.name = "drive",
+                                 .read = {.bandwidth_bytes_per_s = 10e9},
+                                 .write = {.bandwidth_bytes_per_s = 5e9},
+                                 .half_duplex = true};
+    uint32_t link = network_add(b->network, &drive);
+    start(b, 0, link, R, 10 * GB);
+    start(b, 1, link, W, 5 * GB);
+    run(b);
+    /* Equal rates of 10/3 GB/s: the write is through at 1.5 s, and the read goes on alone. */
+    assert_int_equal(b->done[1], 1500 * MS);
+    assert_int_equal(b->done[0], 2000 * MS);
+    drive.half_duplex = false;
+    link = network_add(b->network, &drive);
+    start(b, 2, link, R, 10 * GB);
+    start(b, 3, link, W, 5 * GB);
+    run(b);
+    assert_int_equal(b->done[2], 3000 * MS);
+    assert_int_equal(b->done[3], 3000 * MS);
+}
+
+/* 10 GB at 10 GB/s: four times as slow from 0.5 s to 1.5 s, it moves 5 + 2.5 GB by then. */
+static void links_slow_down(void **state) {
+    struct bench *b = *state;
+    uint32_t link = add(b, 10e9, 0, false);
+    start(b, 0, link, R, 10 * GB);
+    later(b, 500 * MS);
+    network_change(b->network, link, NETWORK_READ, 4, false);
+    later(b, 1500 * MS);
+    network_change(b->network, link, NETWORK_READ, 1, false);
+    run(b);
+    assert_int_equal(b->done[0], 1750 * MS);
+}
+
+/* Down for a second: what is under way waits, and so does who comes meanwhile, in a queue too. */
+static void links_go_down(void **state) {
+    struct bench *b = *state;
+    for (int fifo = 0; fifo < 2; fifo++) {
+        sim_time base = engine_now(b->engine);
+        uint32_t link = add(b, 10e9, 0, fifo);
+        uint64_t first = start(b, 0, link, R, 10 * GB);
+        later(b, base + 500 * MS);
+        network_change(b->network, link, NETWORK_READ, 1, true);
+        uint64_t second = start(b, 1, link, R, 5 * GB);
+        later(b, base + 1500 * MS);
+        assert_true(network_rate(b->network, first) == 0 && network_rate(b->network, second) == 0);
+        assert_true(network_is_down(b->network, link, NETWORK_READ) &&
+                    !network_is_down(b->network, link, NETWORK_WRITE));
+        network_change(b->network, link, NETWORK_READ, 1, false);
+        run(b);
+        assert_int_equal(b->done[0] - base, fifo ? 2000 * MS : 2500 * MS);
+        assert_int_equal(b->done[1] - base, 2500 * MS);
+    }
+}
+
+/* Ended under way, a flow keeps the blocks that have landed: 3 of 10 after 0.35 s of one; also where nothing moves. */
+static void flows_are_aborted(void **state) {
+    struct bench *b = *state;
+    uint32_t link = add(b, 10e9, 0, false);
+    for (int down = 0; down < 2; down++) {
+        sim_time base = engine_now(b->engine);
+        struct network_hop hop = {link, NETWORK_READ};
+        uint64_t flow = network_start(b->network, &hop, 1, 10 * GB, 10, 0);
+        later(b, base + 350 * MS);
+        network_change(b->network, link, NETWORK_READ, 1, down);
+        later(b, base + 400 * MS);
+        assert_int_equal(network_abort(b->network, flow), down ? 3 : 4);
+        run(b);
+        assert_int_equal(b->done[0] - base, 400 * MS);
+        network_change(b->network, link, NETWORK_READ, 1, false);
+    }
+    assert_int_equal(network_totals(b->network, link, NETWORK_READ).bytes, 7 * GB);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(lone_transfer_to_the_ns),
@@ -467,6 +553,10 @@ int main(void) {
         TEST(two_fifos_on_a_path),
         TEST(predictions_on_one_shared_link),
         TEST(truncation),
+        TEST(flash_shares_its_time),
+        TEST(links_slow_down),
+        TEST(links_go_down),
+        TEST(flows_are_aborted),
         cmocka_unit_test(md1_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static const double search_range = 64, search_resolution = 1.02, search_beyond = 1.03;
@@ -94,6 +95,8 @@ struct trial {
     double load;
     struct sink *records;
     struct access_log *access_log;
+    const struct list *faults; /* instead of the variant's, where other_faults */
+    bool other_faults;
     struct outcome *outcome;
     int failed;
     struct error error;
@@ -111,6 +114,8 @@ static void try_load(const struct reach *reach, struct trial *trial) {
                               .seed = reach->seed,
                               .exact_steps = reach->exact_steps,
                               .audit = reach->audit,
+                              .faults = trial->faults,
+                              .other_faults = trial->other_faults,
                               .also = trial->records,
                               .access_log = trial->access_log,
                               .every_record =
@@ -199,6 +204,39 @@ static int record_best(const struct reach *reach, struct verdict *verdict) {
     return 0;
 }
 
+static int try_faults(const struct reach *reach, struct verdict *verdict, const struct list *faults,
+                      struct outcome **out) {
+    struct trial trial = {.load = verdict->base->load, .faults = faults, .other_faults = true};
+    try_load(reach, &trial);
+    *out = trial.outcome;
+    verdict->error = trial.failed ? trial.error : verdict->error;
+    return trial.failed;
+}
+
+/* What the faults cost needs the same run without them. */
+static int run_unbroken(const struct reach *reach, struct verdict *verdict) {
+    const struct list *all = &reach->variant->options.faults;
+    struct list none = {NULL, 0};
+    if (all->count == 0)
+        return 0;
+    if (try_faults(reach, verdict, &none, &verdict->unbroken) != 0)
+        return -1;
+    if (all->count == 1 || all->count > ALONE_MAX)
+        return 0;
+    for (size_t i = 0; i < all->count; i++) {
+        /* The others stay in the list, switched off: drawn faults keep their streams. */
+        struct fault_options faults[ALONE_MAX];
+        struct list one = {faults, all->count};
+        memcpy(faults, all->items, all->count * sizeof *faults);
+        for (size_t k = 0; k < all->count; k++)
+            faults[k].off = k != i;
+        if (try_faults(reach, verdict, &one, &verdict->alone[i]) != 0)
+            return -1;
+        verdict->alone_count++;
+    }
+    return 0;
+}
+
 static int reach_all(const struct reach *reach, struct verdict *verdict) {
     const struct variant *v = reach->variant;
     if (v->failed) {
@@ -213,6 +251,8 @@ static int reach_all(const struct reach *reach, struct verdict *verdict) {
         return -1;
     }
     verdict->base = verdict->probes[verdict->probe_count++] = base.outcome;
+    if (run_unbroken(reach, verdict) != 0)
+        return -1;
     verdict->searched = reach->search && v->options.has_slo;
     if (!verdict->searched)
         return 0;
@@ -245,6 +285,14 @@ void verdict_free(struct verdict *verdict) {
     for (size_t i = 0; i < verdict->probe_count; i++) {
         metrics_destroy(&verdict->probes[i]->metrics);
         free(verdict->probes[i]);
+    }
+    struct outcome *others[1 + ALONE_MAX] = {verdict->unbroken};
+    for (size_t i = 0; i < ALONE_MAX; i++)
+        others[1 + i] = verdict->alone[i];
+    for (size_t i = 0; i < 1 + ALONE_MAX; i++) {
+        if (others[i])
+            metrics_destroy(&others[i]->metrics);
+        free(others[i]);
     }
     *verdict = (struct verdict){0};
 }

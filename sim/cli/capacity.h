@@ -16,6 +16,7 @@ struct outcome {
 };
 
 enum { PROBES_MAX = 128 }; /* a search takes 40 at most, and two more for each where threads try ahead */
+enum { ALONE_MAX = 8 };
 /* What a variant came to. */
 struct verdict {
     bool failed;
@@ -26,6 +27,9 @@ struct verdict {
     struct outcome *above; /* at the lowest load that was seen to break it above `best`; NULL: none was */
     struct outcome *probes[PROBES_MAX]; /* all of them; owned */
     size_t probe_count;
+    /* With faults: the scenario's load without any; and, where there are 2 to ALONE_MAX, with each alone. Owned. */
+    struct outcome *unbroken, *alone[ALONE_MAX];
+    size_t alone_count;
     double wall_s;
 };
 

@@ -1,6 +1,8 @@
 /* The question and the table of variants. */
 #include "sim/cli/report.h"
 
+#include "sim/cli/breakage.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -206,6 +208,7 @@ void report_table(const struct scenario *scenario, const struct verdict *verdict
     print_variants(scenario, verdicts, cheapest);
     if (draws)
         report_draws(scenario, verdicts, draws, cheapest);
+    breakage_table(scenario, verdicts);
     report_story(scenario, verdicts, cheapest);
     if (wide)
         report_wide(scenario, verdicts);

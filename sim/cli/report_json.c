@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "sim/cli/breakage.h"
+#include "sim/cli/wear.h"
 #include "sim/output/json.h"
 
 static double seconds(int64_t ns) {
@@ -216,6 +218,8 @@ static void write_variant(struct json *json, const struct variant *variant, cons
     }
     write_outcome(json, variant, verdict, verdict->base);
     write_cost(json, variant, verdict_priced(verdict));
+    wear_json(json, variant, verdict_priced(verdict));
+    breakage_json(json, variant, verdict);
     if (variant->options.has_slo && verdict->best) {
         json_object(json, "at_slo");
         write_outcome(json, variant, verdict, verdict->best);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/cli/breakage.h"
 #include "sim/cli/report.h"
 #include "sim/memory/hierarchy.h"
 #include "sim/output/table.h"
@@ -292,6 +293,7 @@ void report_story(const struct scenario *scenario, const struct verdict *verdict
     if (shown < scenario->count) {
         tell_miss(scenario, verdicts, shown, out);
         report_flips(scenario, verdicts, cheapest, out);
+        breakage_tell(scenario, verdicts, out);
         tell_wear(scenario, verdicts, out);
         tell_dropped(scenario, verdicts, out);
         tell_rejected(scenario, verdicts, out);

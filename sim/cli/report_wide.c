@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "sim/cli/report.h"
+#include "sim/cli/wear.h"
 #include "sim/output/table.h"
 
 static void print_times(const struct metrics *m, FILE *out) {
@@ -91,6 +92,7 @@ static void print_text(const struct variant *v, const struct verdict *verdict, F
     fprintf(out, "  GPUs busy %.0f %%, %.0f %% of HBM bandwidth, %.0f %% of FLOPS; %llu blocks of %s an instance\n",
             100 * gpu.busy, 100 * gpu.bandwidth, 100 * gpu.flops, (unsigned long long)o->result.hbm_blocks,
             unit_format(bytes, sizeof bytes, o->result.block_bytes, UNIT_BYTES, 3));
+    wear_tell(v, o, out);
     fprintf(out, "  $%.2f/h: GPUs %.2f, tiers %.2f, wear %.2f, energy %.2f; %.0f W\n", o->cost.usd_per_hour,
             o->cost.gpu_usd_per_hour, o->cost.tier_usd_per_hour, o->cost.wear_usd_per_hour, o->cost.energy_usd_per_hour,
             o->cost.watts);

@@ -58,6 +58,8 @@ int variant_simulate(const struct variant_run *run, struct metrics *metrics, str
     if (workload_open(&run->variant->workload, run->load, run->seed, &workload, err) != 0)
         return -1;
     metrics_create(metrics, o->has_slo ? &o->slo : NULL, (int64_t)(o->warmup_s * 1e9), run->also);
+    if (o->faults.count > 0 || o->spaces.rollouts.count > 0)
+        metrics->recovery = recovery_create((int64_t)(o->spaces.window_s * 1e9));
     struct cluster_setup setup = setup_of(run, workload);
     setup.sink = &metrics->sink;
     int failed = cluster_run(&setup, result, err);
@@ -118,11 +120,12 @@ int variant_cost(const struct variant *v, const struct metrics *metrics, const s
     size_t count = o->tiers.count > 0 ? o->tiers.count - 1 : 0;
     double simulated_s = result_simulated_s(result), gpus = (double)(v->node.gpus * o->nodes);
     for (size_t t = 0; t < count; t++)
-        tiers[t] =
-            (struct cost_tier){.device = tier_device(&items[t + 1]),
-                               .capacity_bytes = items[t + 1].capacity_bytes * variant_tier_units(v, t + 1),
-                               .written_bytes_per_s = simulated_s > 0 ? written_bytes(metrics, t + 1) / simulated_s : 0,
-                               .endurance_dwpd = items[t + 1].endurance_dwpd};
+        tiers[t] = (struct cost_tier){
+            .device = tier_device(&items[t + 1]),
+            .capacity_bytes = items[t + 1].capacity_bytes * variant_tier_units(v, t + 1),
+            .written_bytes_per_s =
+                simulated_s > 0 ? written_bytes(metrics, t + 1) * tier_wear_factor(&items[t + 1]) / simulated_s : 0,
+            .endurance_dwpd = items[t + 1].endurance_dwpd};
     double used = (double)v->instances * (double)o->tp / gpus; /* GPUs without an instance are paid for, and idle */
     struct cost_input input = {.gpu = v->gpu->name,
                                .gpu_usd_per_hour = &v->gpu->price_usd_per_hour,

@@ -125,6 +125,30 @@ uint32_t hierarchy_change_link(struct hierarchy *h, const char *name, uint32_t u
     return changed;
 }
 
+static void set_fresh(struct hierarchy *h, uint32_t level, uint32_t instance, bool fresh) {
+    const struct route *route = route_of(h, instance, level, 0);
+    uint32_t link = route->hops[0].link; /* the drive's own comes first on its way up */
+    double slow = network_slow(h->network, link, NETWORK_WRITE) / h->link_fresh[link];
+    h->link_fresh[link] = fresh ? network_fresh(h->network, link) : 1;
+    network_change(h->network, link, NETWORK_WRITE, slow * h->link_fresh[link],
+                   network_is_down(h->network, link, NETWORK_WRITE));
+}
+
+void drives_begin(struct hierarchy *h) {
+    for (uint32_t level = 1; level < h->level_count; level++)
+        for (uint32_t i = 0; h->levels[level].options->drive_state == DRIVE_FRESH && i < h->setup.instances; i++) {
+            level_bank(h, level, i)->fresh = true;
+            set_fresh(h, level, i, true);
+        }
+}
+
+void drive_written(struct hierarchy *h, struct bank *unit, uint32_t instance) {
+    if (!unit->fresh || (double)unit->written_bytes < h->levels[unit->level].options->capacity_bytes)
+        return;
+    unit->fresh = false;
+    set_fresh(h, unit->level, instance, false);
+}
+
 void hierarchy_give_up(struct hierarchy *h, const char *name, uint32_t unit, sim_time now) {
     for (uint32_t id = 0; id < h->transfer_room; id++) {
         const struct transfer *transfer = &h->transfers[id];

@@ -19,6 +19,10 @@ void hierarchy_regain(struct hierarchy *hierarchy, uint32_t level, uint32_t unit
 /* Unit `unit` of a link of the node file, both ways: see network_change. Returns how many links of the network that is,
  * 0: no transfer goes over it. */
 uint32_t hierarchy_change_link(struct hierarchy *hierarchy, const char *name, uint32_t unit, double slow, bool down);
+/* Drives that begin fresh, from now on; and one that has been written as often as it holds is steady. */
+void drives_begin(struct hierarchy *hierarchy);
+struct bank;
+void drive_written(struct hierarchy *hierarchy, struct bank *unit, uint32_t instance);
 /* Loads under way over it fail. */
 void hierarchy_give_up(struct hierarchy *hierarchy, const char *name, uint32_t unit, sim_time now);
 /* The process of an instance has ended, and nobody of its requests holds anything any more: HBM is empty, and tiers

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sim/memory/access_log.h"
+#include "sim/memory/faults.h"
 #include "sim/memory/hierarchy_impl.h"
 
 static void *zeroed(size_t count, size_t size_bytes) {
@@ -155,6 +156,7 @@ int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out
     for (uint32_t level = 0; level < h->level_count; level++)
         create_units(h, level);
     routes_create(h);
+    drives_begin(h);
     h->arriving = zeroed(setup->instances, sizeof *h->arriving);
     h->hungry = zeroed(setup->instances, sizeof *h->hungry);
     h->evicted = zeroed(units, sizeof(struct bank *));

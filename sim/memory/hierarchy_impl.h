@@ -22,6 +22,7 @@ struct bank {
     struct facts *facts; /* by slot; NULL: the tier's blocks hold all that is needed */
     struct shelf *shelf; /* NULL: no namespaces */
     uint32_t level, first_instance;
+    bool fresh;                     /* a drive that was not written once yet */
     uint32_t lost;                  /* so many faults have it: nothing is here, and nothing comes */
     uint32_t evicting;              /* the transfer that collects what it evicts now, or NO_TRANSFER */
     uint64_t slots, buffered_bytes; /* buffered: evicted further up, their old slots free, and not landed here yet */

@@ -53,6 +53,8 @@ static uint32_t enter_blocks(struct hierarchy *h, struct bank *hbm, const struct
         if (slots[i] != SLOT_NONE)
             hbm->hits[slots[i]] = 0;
     keep_facts(h, hbm, identity, first, count, slots);
+    if (state == SLOT_RESIDENT)
+        shelf_pin(hbm->shelf, slots, count, now);
     return entered;
 }
 
@@ -340,11 +342,13 @@ static uint32_t prefetch_to_tier(struct hierarchy *h, uint32_t instance, const u
         const struct tier *tier = level_tier(h, from, instance);
         if (!can_copy(h, instance, from, to))
             continue;
-        tier_find_all(tier, ids, count, slots);
-        for (uint32_t i = 0; i < count; i++)
-            if (slots[i] != SLOT_NONE && tier_state(tier, slots[i]) != SLOT_RESIDENT)
-                slots[i] = SLOT_NONE;
-        offload(h, instance, from, to, ADMIT_FILL, slots, count, true, now);
+        /* A row at a time: what room for one sends down may send away the next. */
+        for (uint32_t i = 0, end; i < count; i = end + 1) {
+            tier_find_all(tier, ids + i, count - i, slots + i);
+            for (end = i; end < count && slots[end] != SLOT_NONE && tier_state(tier, slots[end]) == SLOT_RESIDENT;)
+                end++;
+            offload(h, instance, from, to, ADMIT_FILL, slots + i, end - i, true, now);
+        }
     }
     free(slots);
     return h->started_bytes > before ? count : 0;

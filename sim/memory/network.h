@@ -166,6 +166,9 @@ sim_time network_predict(struct network *network, const struct network_hop *path
 /* A link's direction costs `slow` (> 0) times as much from now on, latency of new flows included; `down`: nothing moves
  * on it until it is up, flows wait where they are. */
 void network_change(struct network *network, uint32_t link, enum network_direction direction, double slow, bool down);
+/* What writes to a fresh drive cost over what they will; 1 where its link has no fresh_bytes_per_s. */
+double network_slow(const struct network *network, uint32_t link, enum network_direction direction);
+double network_fresh(const struct network *network, uint32_t link);
 bool network_is_down(const struct network *network, uint32_t link, enum network_direction direction);
 /* Ends the flow with the blocks that have wholly landed; done follows at once. Returns their number. */
 uint32_t network_abort(struct network *network, uint64_t flow);

@@ -124,6 +124,16 @@ int link_check(struct link_options *link, struct place at, struct error *err) {
         return error_at(err, at,
                         "duplex is below the bandwidth of one direction\n  hint: it caps the sum of both, so it "
                         "is at least the larger one; 0 is no cap");
+    if (link->half_duplex && (link->duplex_bytes_per_s > 0 || link->fifo))
+        return error_at(err, at,
+                        "half_duplex beside duplex or fifo\n  hint: it is a cap of both directions by itself, of a "
+                        "link that transfers share");
+    if (link->fresh_bytes_per_s > 0 && link->fresh_bytes_per_s < link->write.bandwidth_bytes_per_s)
+        return error_at(err, at,
+                        "fresh_write is below the write bandwidth\n  hint: the bandwidth is the steady one, which "
+                        "garbage collection leaves");
+    if (link->fresh_bytes_per_s > fastest && link->peak_bytes_per_s > 0)
+        fastest = link->fresh_bytes_per_s;
     if (!(link->peak_bytes_per_s >= 0) || (link->peak_bytes_per_s > 0 && link->peak_bytes_per_s < fastest))
         return error_at(err, at,
                         "peak is below the bandwidth\n  hint: it is the physical rate of a direction, which the "

@@ -122,6 +122,14 @@ double network_price_s(struct network *network, const struct network_hop *path, 
     return seconds > submit ? seconds : submit;
 }
 
+double network_slow(const struct network *network, uint32_t link, enum network_direction direction) {
+    return network->links[link]->slow[direction];
+}
+double network_fresh(const struct network *network, uint32_t link) {
+    const struct link_options *options = &network->links[link]->options;
+    return options->fresh_bytes_per_s > 0 ? options->write.bandwidth_bytes_per_s / options->fresh_bytes_per_s : 1;
+}
+
 bool network_is_down(const struct network *network, uint32_t link, enum network_direction direction) {
     return network->links[link]->down[direction];
 }

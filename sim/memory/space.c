@@ -99,9 +99,15 @@ static bool evict_own(struct shelf *shelf, uint32_t tenant, sim_time now) {
     return true;
 }
 
+/* Whether a block that has just come is to stay. What stands on one that may go may go itself: a policy that evicts
+ * leaves only could not reach that one. */
 static bool pins(struct shelf *shelf, const struct space_queue *queue, uint32_t slot) {
     const struct space_terms *terms = &queue->terms;
-    if (shelf->closing || terms->pin_bytes <= 0 || shelf->pinned[terms->rule] >= blocks_in(shelf, terms->pin_bytes))
+    if (shelf->closing || queue->retired || terms->pin_bytes <= 0 ||
+        shelf->pinned[terms->rule] >= blocks_in(shelf, terms->pin_bytes))
+        return false;
+    uint32_t parent = tier_parent(shelf->unit->tier, slot);
+    if (parent != SLOT_NONE && !(shelf->state[parent] & PINNED))
         return false;
     return terms->pin_blocks == 0 || block_describe(shelf->unit, slot, SLOT_NONE).depth < terms->pin_blocks;
 }
@@ -120,13 +126,6 @@ static void idle(void *self, uint32_t slot, sim_time now) {
         shelf->counts.deleted++;
         append(shelf, queue, slot, now);
         tier_delete(shelf->unit->tier, slot, now);
-        return;
-    }
-    if (pins(shelf, queue, slot)) {
-        tier_hold(shelf->unit->tier, slot, now);
-        shelf->state[slot] |= PINNED;
-        shelf->pinned[queue->terms.rule]++;
-        shelf->counts.pinned++;
         return;
     }
     append(shelf, queue, slot, now);
@@ -182,6 +181,20 @@ void shelf_destroy(struct shelf *shelf) {
 
 const struct tier_watch *shelf_watch(const struct shelf *shelf) {
     return shelf ? &shelf->watch : NULL;
+}
+
+void shelf_pin(struct shelf *shelf, const uint32_t *slots, uint32_t count, sim_time now) {
+    for (uint32_t i = 0; shelf && i < count; i++) {
+        if (slots[i] == SLOT_NONE || shelf->state[slots[i]] & PINNED)
+            continue;
+        struct space_queue *queue = queue_of(shelf, space_at(shelf, slots[i]));
+        if (!pins(shelf, queue, slots[i]))
+            continue;
+        tier_hold(shelf->unit->tier, slots[i], now);
+        shelf->state[slots[i]] |= PINNED;
+        shelf->pinned[queue->terms.rule]++;
+        shelf->counts.pinned++;
+    }
 }
 
 void shelf_touched(struct shelf *shelf, uint32_t slot, sim_time now) {

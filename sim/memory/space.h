@@ -69,6 +69,8 @@ void shelf_destroy(struct shelf *shelf);
 const struct tier_watch *shelf_watch(const struct shelf *shelf);
 /* A block was touched without being held. NULL: no shelf. */
 void shelf_touched(struct shelf *shelf, uint32_t slot, sim_time now);
+/* Blocks that have come, resident and held, front first: the shelf holds those that are to be pinned. */
+void shelf_pin(struct shelf *shelf, const uint32_t *slots, uint32_t count, sim_time now);
 /* How many of `want` new blocks of the namespace of `id` its quota leaves room for, own ones evicted first. */
 uint32_t shelf_room(struct shelf *shelf, uint64_t id, uint32_t want, sim_time now);
 /* Closing: lets go of everything pinned, and pins nothing and sends nothing away until it is open again. */

@@ -93,6 +93,9 @@ const struct block_info *tier_block(const struct tier *tier, uint32_t slot) {
 const struct block_facts *tier_facts(const struct tier *tier, uint32_t slot) {
     return &tier->facts[slot];
 }
+uint32_t tier_parent(const struct tier *tier, uint32_t slot) {
+    return tier->kin ? tier->facts[slot].parent : SLOT_NONE;
+}
 enum slot_state tier_state(const struct tier *tier, uint32_t slot) {
     return (enum slot_state)tier->blocks[slot].state;
 }

@@ -74,6 +74,8 @@ enum slot_state tier_state(const struct tier *tier, uint32_t slot);
 const struct block_info *tier_block(const struct tier *tier, uint32_t slot);
 /* Only where the policy declares a need of NEED_FACTS. */
 const struct block_facts *tier_facts(const struct tier *tier, uint32_t slot);
+/* The slot of its predecessor where the tier keeps the tree and has it; else SLOT_NONE. */
+uint32_t tier_parent(const struct tier *tier, uint32_t slot);
 /* Number of leading ids that are resident; their slots go to slots[] (may be NULL). Touches nothing. */
 uint32_t tier_match(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots);
 

@@ -196,6 +196,12 @@ static int check_tier(const struct node_options *node, const struct list *tiers,
         return missing_path(node, tier, tier->name, items[0].name, err);
     if (tier->write != WRITE_NONE && topology_hops(node, tiers, from, t, hops, NULL) == 0)
         return missing_path(node, tier, items[from].name, tier->name, err);
+    if (tier->drive_state == DRIVE_FRESH && topology_hops(node, tiers, t, 0, hops, NULL) > 0 &&
+        hops[0].link->link.fresh_bytes_per_s <= 0)
+        return error_at(err, tier->at,
+                        "tier '%s' is fresh, and its link '%s' does not say what that is worth\n  hint: fresh_write: "
+                        "bandwidth of writes to an empty drive",
+                        tier->name, hops[0].link->name);
     return 0;
 }
 

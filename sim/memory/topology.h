@@ -101,6 +101,10 @@ struct tier_options {
 };
 /* Bytes here over bytes in HBM, where a KV element has `kv_element_bytes`. */
 double tier_format_ratio(const struct tier_options *tier, double kv_element_bytes);
+/* Wear of a byte written over what the rating counts for one. */
+static inline double tier_wear_factor(const struct tier_options *tier) {
+    return tier->write_amplification / tier->rated_amplification;
+}
 extern const struct option tier_options_table[];
 
 enum { TOPOLOGY_HOPS_MAX = NETWORK_HOPS_MAX };

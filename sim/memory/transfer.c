@@ -1,6 +1,7 @@
 /* Copies between tiers: what is under way, and what happens when it lands. */
 #include <stdlib.h>
 
+#include "sim/memory/faults.h"
 #include "sim/memory/hierarchy_impl.h"
 
 static void *grown(void *memory, size_t count, size_t size_bytes) {
@@ -141,6 +142,7 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
                 return;
             slot = tier_insert(stage->tier, &block, SLOT_RESIDENT, now);
             facts_keep(stage, slot, &block);
+            shelf_pin(stage->shelf, &slot, 1, now);
             stage->written_bytes += h->levels[level].block_bytes;
             stage->promoted_bytes += h->levels[level].block_bytes;
             tier_release(stage->tier, slot, now);
@@ -159,6 +161,7 @@ static void load_done(struct hierarchy *h, const struct transfer *transfer, sim_
         h->arriving[transfer->instance][transfer->target[i]] = 0;
         tier_landed(hbm, transfer->target[i], now);
     }
+    shelf_pin(level_bank(h, 0, transfer->instance)->shelf, transfer->target, transfer->count, now);
     for (uint32_t level = 1; level < transfer->from; level++) {
         const struct tier_options *options = h->levels[level].options;
         bool fills = options->write == WRITE_FILL && h->levels[level].write_from == 0;
@@ -185,6 +188,7 @@ static void store_done(struct hierarchy *h, const struct transfer *transfer, sim
             tier_left(from, transfer->source[i], now);
         tier_landed(to, transfer->target[i], now);
     }
+    shelf_pin(level_bank(h, transfer->to, transfer->instance)->shelf, transfer->target, transfer->count, now);
     offload_all(h, transfer->instance, transfer->to, WRITE_FILL, transfer->target, transfer->count, now);
     tier_release_all(to, transfer->target, transfer->count, now);
 }
@@ -233,6 +237,7 @@ void transfer_done(void *self, uint64_t tag, sim_time now) {
     h->landed_bytes += bytes;
     level_bank(h, transfer.from, transfer.instance)->read_bytes += bytes;
     level_bank(h, transfer.to, transfer.instance)->written_bytes += bytes;
+    drive_written(h, level_bank(h, transfer.to, transfer.instance), transfer.instance);
     count_written(level_bank(h, transfer.to, transfer.instance), &transfer, bytes);
     emit(h, &transfer, bytes, now);
     bool swapped = transfer.kind == TRANSFER_SWAP_OUT || transfer.kind == TRANSFER_SWAP_IN;

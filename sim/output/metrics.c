@@ -186,6 +186,8 @@ static void take_request(void *self, const struct request_record *record) {
         metrics->preempted += record->preemptions > 0;
         uint64_t lost = take_lost(metrics, record);
         add_to_window(metrics, record);
+        if (metrics->recovery)
+            recovery_take(metrics->recovery, record->first_token_ns, record->prompt_tokens, hits_of(record));
         if (measured)
             measure(metrics, record, lost);
     }
@@ -290,6 +292,7 @@ void metrics_destroy(struct metrics *metrics) {
     histogram_destroy(metrics->context);
     for (int t = 0; t < RECORD_TIERS_MAX; t++)
         histogram_destroy(metrics->penalty[t]);
+    recovery_destroy(metrics->recovery);
     free(metrics->windows);
     free(metrics->links);
     free(metrics->tiers);

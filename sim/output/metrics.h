@@ -8,6 +8,7 @@
 #include "sim/base/int_map.h"
 #include "sim/base/option.h"
 #include "sim/base/record.h"
+#include "sim/output/recovery.h"
 
 /* The `slo:` section. Percentiles that must keep their limits (seconds; 0: none), and the share of requests that must
  * keep the limit of one request, which is that of the highest percentile given. */
@@ -82,7 +83,8 @@ struct metrics {
     uint32_t tier_count;
     struct instance_record *instances;
     uint32_t instance_count;
-    struct sink *also; /* every record goes there too; NULL: nowhere */
+    struct sink *also;         /* every record goes there too; NULL: nowhere */
+    struct recovery *recovery; /* hit ratios over time, owned; NULL: nobody asks */
 };
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also);
 /* No more records will come: the last window is closed, and what only records need is freed. */

@@ -17,6 +17,7 @@ struct fault_options {
     const char *of;   /* tier (lose), link (slow, flap); NULL: restart */
     struct place at;  /* of the entry's kind or `of` */
     int64_t unit;     /* which of them, which instance; -1: each */
+    bool off;         /* not read: it never comes */
     double begin_s, duration_s, factor, down_s, up_s, give_up_s, mtbf_s, mttr_s;
 };
 extern const struct option fault_options_table[];

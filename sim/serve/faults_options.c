@@ -215,6 +215,8 @@ uint32_t faults_schedule(const struct faults_world *world, uint64_t seed, sim_ti
     gsl_rng *rng = gsl_rng_alloc(random_philox);
     for (uint32_t i = 0; i < world->faults->count; i++) {
         const struct fault_options *fault = &faults[i];
+        if (fault->off)
+            continue;
         uint32_t units = units_of(world, fault), first = fault->unit >= 0 ? (uint32_t)fault->unit : 0;
         for (uint32_t unit = first; unit < (fault->unit >= 0 ? first + 1 : units); unit++) {
             if (fault->mtbf_s <= 0) {
