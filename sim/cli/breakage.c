@@ -73,40 +73,55 @@ static void back_cell(struct table *table, const struct breakage *b) {
     if (!b->worst.known)
         table_cell(table, "-");
     else if (b->unregained > 0)
-        table_cell(table, "not in the run");
+        table_cell(table, "not");
     else
         table_cell(table, "%s", unit_format(text, sizeof text, b->worst.after_s, UNIT_SECONDS, 3));
 }
 
+static void fault_row(struct table *table, const struct variant *v, const struct breakage *b, bool several) {
+    char text[64], lost[32], more[32], less[32];
+    table_row(table);
+    table_cell(table, "%s", fault_text(b->fault, text, sizeof text));
+    if (several)
+        table_cell(table, "%s", v->name);
+    table_cell(table, "%u", b->events);
+    table_cell(table, "%+.2g", b->ttft_p99_s - b->without_p99_s);
+    table_cell(table, "%s", unit_format(lost, sizeof lost, b->lost_hit_tokens, UNIT_TOKENS, 3));
+    table_cell(table, "%s", unit_format(more, sizeof more, b->more_computed_tokens, UNIT_TOKENS, 3));
+    table_cell(table, "%s", unit_format(less, sizeof less, (double)b->fewer_output_tokens, UNIT_TOKENS, 3));
+    table_cell(table, b->worst.known ? "%.0f%%" : "-", 100 * b->worst.before);
+    table_cell(table, b->worst.known ? "%.0f%%" : "-", 100 * b->worst.lowest);
+    back_cell(table, b);
+}
+
 void breakage_table(const struct scenario *scenario, const struct verdict *verdicts) {
-    static const char *const columns[] = {"<fault",    "<variant",  "times",          "TTFT p99",
-                                          "without",   "hits lost", "computed more",  "output less",
-                                          "hit ratio", "fell to",   "regained after", NULL};
+    static const char *const columns[] = {"<fault",   "<variant", "times", "p99 s", "hits lost", "computed",
+                                          "output -", "hits",     "least", "back",  NULL};
+    const char *single[sizeof columns / sizeof *columns];
+    bool several = scenario->count > 1;
+    for (size_t c = 0, at = 0; c < sizeof columns / sizeof *columns; c++)
+        if (c != 1)
+            single[at++] = columns[c];
     struct table *table = NULL;
+    size_t first = scenario->count;
     for (size_t i = 0; i < scenario->count; i++) {
         const struct variant *v = &scenario->variants[i];
         for (size_t k = 0; !verdicts[i].failed && verdicts[i].unbroken && k < v->options.faults.count; k++) {
             struct breakage b = breakage_of(v, &verdicts[i], k);
-            char text[64], lost[32], more[32], less[32];
-            table = table ? table : table_create(columns);
-            table_row(table);
-            table_cell(table, "%s", fault_text(b.fault, text, sizeof text));
-            table_cell(table, "%s", v->name);
-            table_cell(table, "%u", b.events);
-            table_cell(table, "%.3g s", b.ttft_p99_s);
-            table_cell(table, "%.3g s", b.without_p99_s);
-            table_cell(table, "%s", unit_format(lost, sizeof lost, b.lost_hit_tokens, UNIT_TOKENS, 3));
-            table_cell(table, "%s", unit_format(more, sizeof more, b.more_computed_tokens, UNIT_TOKENS, 3));
-            table_cell(table, "%s", unit_format(less, sizeof less, (double)b.fewer_output_tokens, UNIT_TOKENS, 3));
-            table_cell(table, b.worst.known ? "%.0f %%" : "-", 100 * b.worst.before);
-            table_cell(table, b.worst.known ? "%.0f %%" : "-", 100 * b.worst.lowest);
-            back_cell(table, &b);
+            first = first < i ? first : i;
+            table = table ? table : table_create(several ? columns : single);
+            fault_row(table, v, &b, several);
         }
     }
     if (!table)
         return;
-    puts("\nWhat each fault cost by itself, against the same run without any (tokens):");
+    char window[32];
+    const struct spaces_options *o = &scenario->variants[first].options.spaces;
+    puts("\nWhat each fault cost by itself, against the same run without any:");
     table_print(table, stdout);
+    printf("p99: of TTFT; tokens: hits lost, prompt computed beyond, output missing; hit ratio before, least, and how\n"
+           "long after the fault's end %.0f %% of it was back (windows of %s).\n",
+           100 * o->regained, unit_format(window, sizeof window, o->window_s, UNIT_SECONDS, 3));
 }
 
 void breakage_tell(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
