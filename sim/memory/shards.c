@@ -79,7 +79,7 @@ struct making {
     uint32_t *at;      /* prefix: by request, which of its blocks decides */
     uint64_t *weights; /* by id */
     uint64_t *ids;     /* of a request in a sample */
-    uint32_t *depths;
+    uint32_t *depths, *sizes;
     uint8_t *sure;
 };
 
@@ -110,11 +110,12 @@ static void add_request(struct making *making, uint32_t part, uint32_t r) {
             continue;
         making->sure[added.blocks] = sure;
         making->depths[added.blocks] = i;
+        making->sizes[added.blocks] = trace->sizes ? trace->sizes[request->first + i] : 1;
         making->ids[added.blocks++] = id;
     }
     if (shards->prefix && added.blocks == 0)
         added.tokens = 0;
-    replay_trace_add(shards->samples[part], &added, making->ids, NULL);
+    replay_trace_add(shards->samples[part], &added, making->ids, trace->sizes ? making->sizes : NULL);
     if (!shards->prefix)
         add_beside(making, part, added.blocks);
 }
@@ -130,6 +131,7 @@ void shards_create(struct shards *shards, const struct replay_trace *trace, bool
                             .weights = lazy_alloc(trace->unique + 1, sizeof *making.weights),
                             .ids = lazy_alloc(longest, sizeof *making.ids),
                             .depths = lazy_alloc(longest, sizeof *making.depths),
+                            .sizes = lazy_alloc(longest, sizeof *making.sizes),
                             .sure = lazy_alloc(longest, sizeof *making.sure)};
     if (prefix) {
         find_trunk(shards, trace, making.at, making.weights);
@@ -148,6 +150,7 @@ void shards_create(struct shards *shards, const struct replay_trace *trace, bool
     lazy_free(making.weights, trace->unique + 1, sizeof *making.weights);
     lazy_free(making.ids, longest, sizeof *making.ids);
     lazy_free(making.depths, longest, sizeof *making.depths);
+    lazy_free(making.sizes, longest, sizeof *making.sizes);
     lazy_free(making.sure, longest, sizeof *making.sure);
 }
 
