@@ -134,8 +134,8 @@ void cache_curve(struct cache_work *work) {
         fprintf(stderr, "tiersim: note: too few %s to sample from: each size is replayed\n",
                 work->arguments->prefix ? "trees of prompts" : "blocks");
     uint32_t parts = work->shards.parts;
-    curve.tasks = calloc(work->job_count * (parts + 1), sizeof *curve.tasks);
-    curve.results = calloc(work->job_count * (parts + 1), sizeof *curve.results);
+    curve.tasks = calloc(work->job_count * (parts + 1) + 1, sizeof *curve.tasks);
+    curve.results = calloc(work->job_count * (parts + 1) + 1, sizeof *curve.results);
     MUST(curve.tasks != NULL && curve.results != NULL);
     for (uint32_t p = 0; p < parts; p++)
         curve.next_use[p] = work->next_use ? replay_foresee(work->shards.samples[p], work->arguments->prefix) : NULL;

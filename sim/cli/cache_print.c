@@ -71,7 +71,10 @@ static void print_json_result(struct json *json, const struct cache_work *work, 
         print_json_by(json, "by_role", "role", job->by, ROLES, role_names);
     if (work->tenants > 0)
         print_json_by(json, "by_tenant", "tenant", job->by + ROLES, work->tenants, NULL);
-    json_number(json, "state_bytes_per_block", job->state_bytes);
+    if (job->state_bytes < 0)
+        json_null(json, "state_bytes_per_block");
+    else
+        json_number(json, "state_bytes_per_block", job->state_bytes);
     if (work->trace->sizes && job->method != CACHE_SAMPLED && (job->method == CACHE_REPLAYED || job->size.bytes))
         json_number(json, "byte_miss_ratio", 1 - share(r->hit_bytes, r->bytes));
     json_number(json, "wall_s", job->wall_s);

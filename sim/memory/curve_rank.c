@@ -99,7 +99,7 @@ static uint32_t find(void *self, uint64_t at) {
 
 static void push_run(struct ranks *ranks, uint64_t upto, uint32_t straggler) {
     if (ranks->run_count == ranks->run_room) {
-        ranks->run_room *= 2;
+        ranks->run_room = 2 * ranks->run_room + WORD;
         ranks->runs = realloc(ranks->runs, ranks->run_room * sizeof *ranks->runs);
         MUST(ranks->runs != NULL);
     }
@@ -191,10 +191,7 @@ struct curve_way curve_by_rank(const struct replay_setup *setup, const uint64_t 
     if (frequency)
         sort_by_uses(ranks);
     if (frequency && !setup->prefix) {
-        ranks->run_room = WORD;
-        ranks->runs = malloc(ranks->run_room * sizeof *ranks->runs);
-        MUST(ranks->runs != NULL);
-        ranks->runs[ranks->run_count++] = (struct run){UINT64_MAX, 0};
+        push_run(ranks, UINT64_MAX, 0);
     }
     return (struct curve_way){find, use, destroy, ranks};
 }

@@ -91,8 +91,9 @@ struct replay_result {
 unsigned replay_gives(const struct replay_setup *setup);
 /* The policy must be one that tier_can_run accepts with that. */
 void replay_run(const struct replay_setup *setup, struct replay_result *out);
-/* Bytes of memory that the policy holds for each block of a full cache of `blocks` blocks, measured on a miniature of
- * the trace (shards.h) whose cache has STATE_BLOCKS. Alone in the process. < 0: it cannot be. */
+/* Bytes of memory that the policy holds for each block of a full cache of `blocks` blocks: how much more a miniature of
+ * the trace (shards.h) takes whose cache has up to STATE_BLOCKS than one a quarter as large. Alone in the process.
+ * < 0: the cache is too small to say. */
 enum { STATE_BLOCKS = 2048 };
 double replay_state_bytes(const struct replay_setup *setup, uint64_t blocks);
 /* What replay_run does under flat semantics with blocks of one size and no admission policy: without a tier. */

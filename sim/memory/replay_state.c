@@ -3,31 +3,39 @@
 
 #include "sim/memory/shards.h"
 
-double replay_state_bytes(const struct replay_setup *setup, uint64_t blocks) {
-    const struct replay_trace *trace = setup->trace;
+enum { SMALLER = 4 };
+
+/* Bytes that the policy holds in a miniature whose cache has `slots` where the whole one has `blocks`. */
+static double held_at(const struct replay_setup *setup, uint64_t blocks, uint64_t slots) {
     struct shards shards = {0};
     struct replay_result result;
     uint64_t bytes = 0;
-    blocks = blocks < trace->unique ? blocks : trace->unique;
     struct replay_setup own = *setup;
     own.admit = NULL;
     own.prefix = own.full_blocks = own.by_tier = false;
     own.marks = NULL;
     own.skip = 0;
     own.capacity_bytes = 0;
-    own.capacity_blocks = blocks;
+    own.capacity_blocks = slots;
     own.state_bytes = &bytes;
-    if (blocks == 0)
-        return -1;
-    if (blocks > 2 * STATE_BLOCKS) {
-        shards_create(&shards, trace, false, (double)STATE_BLOCKS / (double)blocks, 1, 0);
+    if (slots < blocks) {
+        shards_create(&shards, setup->trace, false, (double)slots / (double)blocks, 1, 0);
         own.trace = shards.samples[0];
-        own.capacity_blocks = STATE_BLOCKS;
     }
     int64_t *next_use = own.policy->policy.needs & NEED_FUTURE ? replay_foresee(own.trace, false) : NULL;
     own.next_use = next_use;
     replay_run(&own, &result);
     free(next_use);
     shards_destroy(&shards);
-    return (double)bytes / (double)own.capacity_blocks;
+    return (double)bytes;
+}
+
+double replay_state_bytes(const struct replay_setup *setup, uint64_t blocks) {
+    blocks = blocks < setup->trace->unique ? blocks : setup->trace->unique;
+    uint64_t slots = blocks < STATE_BLOCKS ? blocks : STATE_BLOCKS;
+    if (slots < SMALLER)
+        return -1;
+    /* What does not grow with the cache is in both. By a factor of four tables that double grow alike. */
+    uint64_t fewer = slots / SMALLER;
+    return (held_at(setup, blocks, slots) - held_at(setup, blocks, fewer)) / (double)(slots - fewer);
 }
