@@ -4,8 +4,8 @@
     tools/scenarios.py [NAME...]          default: every page that names a scenario
 
 A page holds lines `<!-- tiersim run SCENARIO [OPTION...] -->`, each followed by a fenced block; the block is replaced by the
-lines of that run's table. The picture of the page's first run is docs/scenarios/NAME.svg (tools/picture.py). TIERSIM: the
-program (build/tiersim). Nothing but Python's standard library.
+lines of that run's table. The picture of the page's first run is docs/scenarios/NAME.svg (tools/picture.py, or tools/minutes.py
+where the page says `<!-- picture: minutes -->`). TIERSIM: the program (build/tiersim). Nothing but Python's standard library.
 """
 import json
 import os
@@ -16,6 +16,7 @@ import sys
 
 PAGES = "docs/scenarios"
 TIERSIM = os.environ.get("TIERSIM", "build/tiersim")
+MINUTES = "<!-- picture: minutes -->"
 RUN = re.compile(r"<!-- tiersim run ([^>]*?) -->\n```\n.*?```\n", re.S)
 
 
@@ -50,7 +51,8 @@ def write_page(name):
     with open(path, "w", encoding="utf-8") as file:
         file.write(page)
     title, document = runs[0]
-    svg = subprocess.run([sys.executable, "tools/picture.py", title], input=json.dumps(document), check=True,
+    tool = "minutes" if MINUTES in page else "picture"
+    svg = subprocess.run([sys.executable, f"tools/{tool}.py", title], input=json.dumps(document), check=True,
                          capture_output=True, text=True).stdout
     with open(f"{PAGES}/{name}.svg", "w", encoding="utf-8") as file:
         file.write(svg)

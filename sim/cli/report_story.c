@@ -292,8 +292,8 @@ void report_story(const struct scenario *scenario, const struct verdict *verdict
     size_t shown = shown_variant(scenario, verdicts, cheapest);
     if (shown < scenario->count) {
         tell_miss(scenario, verdicts, shown, out);
-        report_flips(scenario, verdicts, cheapest, out);
         breakage_tell(scenario, verdicts, out);
+        report_flips(scenario, verdicts, cheapest, out);
         tell_wear(scenario, verdicts, out);
         tell_dropped(scenario, verdicts, out);
         tell_rejected(scenario, verdicts, out);

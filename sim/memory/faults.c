@@ -46,8 +46,8 @@ static void fail(struct hierarchy *h, uint32_t id, bool keep, sim_time now) {
     undo(h, transfer, keep && landed < transfer->count ? landed : keep ? transfer->count : 0, now);
 }
 
-/* Everything under way from or to a unit, but for swaps. */
-static void fail_all(struct hierarchy *h, const struct bank *unit, sim_time now) {
+/* Everything under way from or to a unit, but for swaps. keep: what has landed elsewhere by now is good. */
+static void fail_all(struct hierarchy *h, const struct bank *unit, bool keep, sim_time now) {
     for (uint32_t id = 0; id < h->transfer_room; id++) {
         const struct transfer *transfer = &h->transfers[id];
         if (!transfer->live || swaps(transfer))
@@ -55,15 +55,15 @@ static void fail_all(struct hierarchy *h, const struct bank *unit, sim_time now)
         bool to = transfer->to == unit->level && level_bank(h, unit->level, transfer->instance) == unit,
              from = transfer->from == unit->level && level_bank(h, unit->level, transfer->instance) == unit;
         if (to || from)
-            fail(h, id, !to && unit->level > 0, now);
+            fail(h, id, keep && !to, now);
     }
 }
 
 /* Nothing under way from or to the unit, and nothing in it. */
-static void clear(struct hierarchy *h, struct bank *unit, sim_time now) {
+static void clear(struct hierarchy *h, struct bank *unit, bool keep, sim_time now) {
     h->acting = unit->first_instance;
     shelf_close(unit->shelf, true, now);
-    fail_all(h, unit, now);
+    fail_all(h, unit, keep, now);
     uint64_t left = tier_counts(unit->tier).resident;
     for (uint32_t slot = 0; left > 0 && slot < unit->slots; slot++) {
         if (tier_state(unit->tier, slot) != SLOT_RESIDENT)
@@ -86,7 +86,7 @@ void hierarchy_lose(struct hierarchy *h, uint32_t level, uint32_t unit, sim_time
     struct bank *bank = &h->levels[level].units[unit];
     if (bank->lost++ > 0)
         return;
-    clear(h, bank, now);
+    clear(h, bank, true, now);
     timers_update(h);
 }
 
@@ -173,7 +173,7 @@ void hierarchy_crash(struct hierarchy *h, uint32_t instance, sim_time now) {
             sharing = h->setup.instances - unit->first_instance;
         if (level > 0 && (sharing > 1 || h->levels[level].options->persistent))
             continue;
-        clear(h, unit, now);
+        clear(h, unit, false, now);
     }
     timers_update(h);
 }

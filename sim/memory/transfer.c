@@ -153,11 +153,20 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
     }
 }
 
+/* What has landed when its tier was lost was read from there for the last time. */
+static void unpin_source(struct hierarchy *h, const struct transfer *transfer, uint32_t i, sim_time now) {
+    struct bank *from = level_bank(h, transfer->from, transfer->instance);
+    uint32_t slot = transfer->source[i];
+    tier_pin(from->tier, slot, false, now);
+    if (from->lost > 0 && tier_state(from->tier, slot) == SLOT_RESIDENT && tier_block(from->tier, slot)->refs == 0)
+        tier_delete(from->tier, slot, now);
+}
+
 /* A tier that is written as HBM fills holds what HBM holds, so what comes from further down goes there too. */
 static void load_done(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
-    struct tier *from = level_tier(h, transfer->from, transfer->instance), *hbm = level_tier(h, 0, transfer->instance);
+    struct tier *hbm = level_tier(h, 0, transfer->instance);
     for (uint32_t i = 0; i < transfer->count; i++) {
-        tier_pin(from, transfer->source[i], false, now);
+        unpin_source(h, transfer, i, now);
         h->arriving[transfer->instance][transfer->target[i]] = 0;
         tier_landed(hbm, transfer->target[i], now);
     }
@@ -183,7 +192,7 @@ static void store_done(struct hierarchy *h, const struct transfer *transfer, sim
             h->levels[transfer->to].block_bytes * transfer->count;
     for (uint32_t i = 0; i < transfer->count; i++) {
         if (transfer->kind == TRANSFER_STORE)
-            tier_pin(from, transfer->source[i], false, now);
+            unpin_source(h, transfer, i, now);
         else if (transfer->from == 0)
             tier_left(from, transfer->source[i], now);
         tier_landed(to, transfer->target[i], now);
