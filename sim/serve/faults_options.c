@@ -1,6 +1,7 @@
 /* The `faults:` section: what may stand there, and when its faults come. */
 #include <gsl/gsl_randist.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,9 +112,8 @@ static int not_there(const struct fault_options *fault, const char *what, const 
                      struct error *err) {
     const char *nearest = error_nearest(fault->of, names, count);
     char known[512] = "";
-    for (size_t i = 0; i < count; i++)
-        if (strlen(known) + strlen(names[i]) + 3 < sizeof known)
-            strcat(strcat(known, i ? ", " : ""), names[i]);
+    for (size_t i = 0, used = 0; i < count && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);
     return error_at(err, fault->at, "a fault of %s '%s', which is not there\n  hint: %s%s%sthere are: %s", what,
                     fault->of, nearest ? "did you mean '" : "", nearest ? nearest : "", nearest ? "'? " : "",
                     count ? known : "none");
