@@ -4,6 +4,7 @@
 
 #include "policies/registry.h"
 
+enum { ROUTE_TIERS_MAX = 12 };
 struct route_instance {
     uint32_t waiting, running;   /* requests */
     uint64_t outstanding_tokens; /* prompt and output tokens not yet computed */
@@ -19,6 +20,15 @@ struct route_view {
     /* NEED_TREE: prompt tokens that instance i's HBM holds (as of the snapshot). */
     uint32_t (*cached_tokens)(const void *world, uint32_t instance);
     const void *world;
+    uint32_t tier_count;
+    const char *const *tier_names; /* as the scenario lists them, the first is hbm */
+    /* NEED_TREE: prompt tokens that instance i could read instead of computing, by tier: its HBM as of the snapshot,
+     * and what the tiers below hold behind that now. Returns their sum. */
+    uint32_t (*held_tokens)(const void *world, uint32_t instance, uint32_t tokens[ROUTE_TIERS_MAX]);
+    /* NEED_COST: predicted seconds until instance i gives the first token: what is queued there as of the snapshot is
+     * computed, then the prompt, once what tiers hold of it is fetched with the links' queues as they are now. Waiting
+     * for HBM blocks is not in it. */
+    double (*predict_ttft_s)(const void *world, uint32_t instance);
 };
 struct route_policy {
     struct policy policy;

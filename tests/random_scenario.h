@@ -48,7 +48,8 @@ static inline void random_tiers(FILE *out, uint64_t *r) {
 static inline void random_serving(FILE *out, uint64_t *r) {
     static const int blocks[] = {16, 32, 64, 128, 256, 512}, budgets[] = {256, 512, 2048, 8192};
     static const char *const batches[] = {"chunked", "prefill-first", "{name: chunked, chunk_limit: 200}"},
-                             *const routes[] = {"round-robin", "least-loaded", "prefix-aware", "random"};
+                             *const routes[] = {"round-robin", "least-loaded", "prefix-aware",
+                                                "random",      "tier",         "predicted-ttft"};
     static const char *const prefetches[] = {"none",
                                              "on-arrival",
                                              "{name: on-arrival, to: below}",

@@ -93,10 +93,11 @@ static void simultaneous_requests_spread(void **state) {
     for (int i = 0; i < 16; i++)
         asked[i] = (struct asked){1000, 4096, 8, 100 * (i + 1)};
     static const char *const even[] = {"serving: {route: least-loaded}\n", "serving: {route: prefix-aware}\n",
-                                       "serving: {route: round-robin}\n"};
+                                       "serving: {route: round-robin}\n", "serving: {route: tier}\n",
+                                       "serving: {route: predicted-ttft}\n"};
     struct seen seen;
     int counts[8];
-    for (int r = 0; r < 3; r++) {
+    for (size_t r = 0; r < sizeof even / sizeof *even; r++) {
         run(asked, 16, even[r], &seen);
         count_by_instance(&seen, counts);
         for (int i = 0; i < 8; i++)
@@ -113,16 +114,20 @@ static void prefixes_draw_requests(void **state) {
     (void)state;
     const struct asked asked[] = {{0, 8192, 4, 1}, {0, 8192, 4, 101}, {60000, 10240, 4, 101}, {120000, 12288, 4, 101}};
     struct seen seen;
-    run(asked, 4, "serving: {route: prefix-aware}\n", &seen);
-    uint16_t home = UINT16_MAX;
-    for (uint32_t i = 0; i < seen.count; i++)
-        if (seen.requests[i].id == 1)
-            home = seen.requests[i].instance;
-    for (uint32_t i = 0; i < seen.count; i++)
-        if (seen.requests[i].id >= 2) {
-            assert_int_equal(seen.requests[i].instance, home);
-            assert_true(seen.requests[i].hit_tokens[0] >= 8192 - 512);
-        }
+    static const char *const drawn[] = {"serving: {route: prefix-aware}\n", "serving: {route: tier}\n",
+                                        "serving: {route: predicted-ttft}\n"};
+    for (int d = 0; d < 3; d++) {
+        run(asked, 4, drawn[d], &seen);
+        uint16_t home = UINT16_MAX;
+        for (uint32_t i = 0; i < seen.count; i++)
+            if (seen.requests[i].id == 1)
+                home = seen.requests[i].instance;
+        for (uint32_t i = 0; i < seen.count; i++)
+            if (seen.requests[i].id >= 2) {
+                assert_int_equal(seen.requests[i].instance, home);
+                assert_true(seen.requests[i].hit_tokens[0] >= 8192 - 512);
+            }
+    }
     run(asked, 4, "serving: {route: round-robin}\n", &seen);
     int counts[8];
     count_by_instance(&seen, counts);

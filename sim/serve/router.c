@@ -14,6 +14,12 @@ void router_create(struct router *router, struct fleet *fleet, struct instance *
                               .snapshot_ns = -1,
                               .age_ns = (sim_time)(setup->serve->route_snapshot_age_s * 1e9),
                               .sees_cache = (setup->route->policy.needs & NEED_TREE) != 0};
+    for (uint32_t t = 0; t < hierarchy_tier_count(fleet->hierarchy); t++)
+        router->tier_names[t] = hierarchy_tier_name(fleet->hierarchy, t);
+    if (setup->route->policy.needs & NEED_COST) {
+        router->ahead = calloc(count, sizeof *router->ahead);
+        MUST(router->ahead != NULL);
+    }
     router->view = calloc(count, sizeof *router->view);
     MUST(router->view != NULL);
     if (router->age_ns > 0 && router->sees_cache) {
@@ -34,6 +40,7 @@ void router_destroy(struct router *router) {
     forget_snapshot(router);
     free(router->cached);
     free(router->view);
+    free(router->ahead);
     free(router->up);
     free(router->up_view);
 }
@@ -48,6 +55,8 @@ static void take_snapshot(struct router *router, sim_time now) {
             .outstanding_tokens = (uint64_t)(instance->outstanding_tokens + instance->coming_tokens),
             .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, i))};
     }
+    for (uint32_t i = 0; router->ahead && i < router->count; i++)
+        router->ahead[i] = route_ahead(&router->instances[i]);
     if (!router->cached)
         return;
     forget_snapshot(router);
@@ -78,6 +87,18 @@ static uint32_t cached_tokens(const void *world, uint32_t index) {
     else
         blocks = tier_match(hierarchy_hbm(router->fleet->hierarchy, index), router->ids, router->id_count, NULL);
     return blocks * router->fleet->block_tokens;
+}
+
+static uint32_t held_tokens(const void *world, uint32_t index, uint32_t tokens[ROUTE_TIERS_MAX]) {
+    const struct router *router = world;
+    uint32_t at = router->up_count > 0 ? router->up[index] : index, seen = cached_tokens(world, index);
+    return seen + route_held_below(router, at, seen, tokens);
+}
+
+static double predict_ttft_s(const void *world, uint32_t index) {
+    const struct router *router = world;
+    uint32_t tokens[ROUTE_TIERS_MAX], held = held_tokens(world, index, tokens);
+    return route_predict_s(router, router->up_count > 0 ? router->up[index] : index, tokens, held);
 }
 
 static uint64_t draw(const struct router *router, uint64_t number) {
@@ -124,7 +145,11 @@ uint32_t router_choose(struct router *router, const struct request_spec *spec, s
                               .session = spec->session,
                               .prompt_tokens = spec->prompt_tokens,
                               .cached_tokens = cached_tokens,
-                              .world = router};
+                              .world = router,
+                              .tier_count = hierarchy_tier_count(router->fleet->hierarchy),
+                              .tier_names = router->tier_names,
+                              .held_tokens = held_tokens,
+                              .predict_ttft_s = predict_ttft_s};
     if (setup->route->policy.needs & NEED_RANDOM)
         view.random = draw(router, view.request_number);
     router->id_count = 0;

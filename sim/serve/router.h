@@ -4,6 +4,12 @@
 
 #include "sim/serve/instance.h"
 
+/* What a prediction needs of an instance, as of the snapshot. */
+struct route_ahead {
+    int64_t decodes, decode_context;
+    double tokens; /* of prompts in its batch and its queue, as far as they will be computed */
+};
+
 struct router {
     struct fleet *fleet;
     struct instance *instances;
@@ -14,6 +20,8 @@ struct router {
     sim_time age_ns;                       /* it is taken again when older */
     bool sees_cache;                       /* the policy asks what is cached where */
     struct int_map **cached;               /* snapshot of each instance's HBM (ids), when age_ns > 0 and sees_cache */
+    struct route_ahead *ahead;             /* NULL: the policy asks for no prediction */
+    const char *tier_names[TIERS_MAX];
     uint64_t number;
     const struct request_spec *spec; /* being routed */
     const uint64_t *ids;             /* of it */
@@ -22,5 +30,12 @@ struct router {
 void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count);
 void router_destroy(struct router *router);
 uint32_t router_choose(struct router *router, const struct request_spec *spec, sim_time now);
+
+/* router_predict.c: what instance `index` has to compute before anything that comes now. */
+struct route_ahead route_ahead(struct instance *instance);
+/* Fills in tokens by tier, [0] being the `seen` that its HBM is thought to hold; returns the sum of those below. */
+uint32_t route_held_below(const struct router *router, uint32_t index, uint32_t seen, uint32_t tokens[TIERS_MAX]);
+/* Seconds until the first token there, where tiers hold `held` tokens of the prompt, by tier in `tokens`. */
+double route_predict_s(const struct router *router, uint32_t index, const uint32_t tokens[TIERS_MAX], uint32_t held);
 
 #endif
