@@ -7,6 +7,7 @@
 #include <cmocka.h>
 // clang-format on
 
+#include "sim/cli/wear.h"
 #include "sim/memory/faults.h"
 #include "sim/output/recovery.h"
 #include "tests/hierarchy_world.h"
@@ -185,12 +186,42 @@ static void recovery_is_as_defined(void **state) {
     recovery_destroy(recovery);
 }
 
+/* Written x amplification / rated amplification over capacity a day is the wear; the rating's five years (of the price
+ * file) shrink by it, and the price is paid over what is left. */
+static void drives_wear(void **state) {
+    (void)state;
+    struct scenario scenario;
+    struct error error = {0};
+    if (text_load(TEXT_FLEET
+                  "tiers: [{name: hbm}, {name: ssd, capacity: 2 TB, write: fill, endurance_dwpd: 3, "
+                  "write_amplification: 1.5, rated_amplification: 2}]\n"
+                  "workload: {generate: {duration: 60 s, arrivals: {process: poisson, rate: 2/s}, first_prompt: {kind: "
+                  "constant, mean: 4096}, output: {kind: constant, mean: 16}, turns: {kind: constant, mean: 1}}}\n",
+                  &scenario, &error) != 0)
+        fail_msg("%s", error.text);
+    struct taken taken;
+    struct wear wear;
+    text_simulate(&scenario, false, &taken);
+    struct outcome outcome = {.metrics = taken.metrics, .result = taken.result};
+    assert_false(wear_of(&scenario.variants[0], &outcome, 0, &wear));
+    assert_true(wear_of(&scenario.variants[0], &outcome, 1, &wear));
+    double day = (double)taken.tiers[1].written_bytes / result_simulated_s(&taken.result) * 86400;
+    double dwpd = day * 1.5 / 2 / 2e12, years = 5 * 3 / dwpd, usd = 2000 * 0.25 / years;
+    assert_true(dwpd > 1 && wear.written_bytes_per_day == day);
+    assert_true(wear.dwpd > dwpd * 0.999999 && wear.dwpd < dwpd * 1.000001);
+    assert_true(wear.years > years * 0.99 && wear.years < years * 1.01); /* a year is 365 or 365.25 days */
+    assert_true(wear.usd_per_year > usd * 0.99 && wear.usd_per_year < usd * 1.01);
+    taken_free(&taken);
+    scenario_free(&scenario);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_fresh_drive_is_steady_once_it_is_written),
                                        cmocka_unit_test(a_lost_tier_fails_its_loads),
                                        cmocka_unit_test(a_load_waits_for_its_link),
                                        cmocka_unit_test(what_persists_is_there),
                                        cmocka_unit_test(others_take_over),
-                                       cmocka_unit_test(recovery_is_as_defined)};
+                                       cmocka_unit_test(recovery_is_as_defined),
+                                       cmocka_unit_test(drives_wear)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
