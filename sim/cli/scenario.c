@@ -9,6 +9,7 @@
 #include "sim/cli/policy.h"
 #include "sim/cli/workload.h"
 #include "sim/config/read.h"
+#include "sim/memory/handover.h"
 #include "sim/workload/trace.h"
 
 /* The trace of a workload, read once for all variants that use it. */
@@ -124,6 +125,9 @@ static int load_policies(struct variant *v, struct arena *arena, struct error *e
     if (policy_resolve(POLICY_BATCH, o->serving.batch, "chunked", arena, &v->batch, &v->batch_options, err) != 0)
         return -1;
     if (policy_resolve(POLICY_ROUTE, o->serving.route, "prefix-aware", arena, &v->route, &v->route_options, err) != 0)
+        return -1;
+    if (policy_resolve(POLICY_ROUTE, o->serving.decode_route, "least-loaded", arena, &v->decode_route,
+                       &v->decode_route_options, err) != 0)
         return -1;
     if (policy_resolve(POLICY_REUSE, o->serving.reuse, "fetch", arena, &v->reuse, &v->reuse_options, err) != 0)
         return -1;
@@ -247,6 +251,23 @@ int64_t variant_tenants(const struct variant *v) {
     return most;
 }
 
+/* Some instances compute prompts, the others decode them. */
+static int check_roles(const struct variant *v, struct error *err) {
+    const struct scenario_options *o = &v->options;
+    if (o->serving.prefill_instances == 0)
+        return 0;
+    if (o->serving.prefill_instances >= v->instances)
+        return error_at(err, o->node_at,
+                        "prefill_instances is %lld of %u instances, and nobody is left to decode\n"
+                        "  hint: a smaller prefill_instances, or more instances",
+                        (long long)o->serving.prefill_instances, v->instances);
+    if (o->faults_node || o->spaces.rollouts.count > 0)
+        return error_at(err, o->faults_node ? o->faults_node->at : o->namespaces->at,
+                        "instances that restart, with prefill_instances: not built\n  hint: leave one of the two out");
+    struct place at = o->serving.handover_path_at.file ? o->serving.handover_path_at : o->node_at;
+    return handover_check(&v->node, o->serving.handover_path, at, err);
+}
+
 static int load_variant(struct scenario *scenario, const struct node *node, struct variant *v, struct error *err) {
     struct arena *arena = scenario->arena;
     struct scenario_options *o = &v->options;
@@ -261,7 +282,7 @@ static int load_variant(struct scenario *scenario, const struct node *node, stru
         return -1;
     if (load_hardware(v, arena, err) != 0 || place_instances(v, err) != 0 || load_policies(v, arena, err) != 0)
         return -1;
-    if (topology_check(&v->node, &o->tiers, err) != 0 || check_prices(v, err) != 0)
+    if (topology_check(&v->node, &o->tiers, err) != 0 || check_roles(v, err) != 0 || check_prices(v, err) != 0)
         return -1;
     if (load_workload(o->workload, arena, &v->workload, err) != 0)
         return -1;

@@ -86,8 +86,8 @@ struct variant {
     struct trace *trace; /* owned by the scenario */
     struct step_model *model;
     uint32_t instances, instances_per_node;
-    const struct policy *batch, *route, *reuse, *prefetch;
-    const void *batch_options, *route_options, *reuse_options, *prefetch_options;
+    const struct policy *batch, *route, *reuse, *prefetch, *decode_route;
+    const void *batch_options, *route_options, *reuse_options, *prefetch_options, *decode_route_options;
     struct variant_input inputs[VARIANT_INPUTS_MAX];
     size_t input_count;
     bool failed; /* it cannot run: error says why */

@@ -15,6 +15,8 @@ static struct cluster_setup setup_of(const struct variant_run *run, struct workl
                                   .connector = v->connector,
                                   .batch = (const struct batch_policy *)v->batch,
                                   .route = (const struct route_policy *)v->route,
+                                  .decode_route = (const struct route_policy *)v->decode_route,
+                                  .decode_route_options = v->decode_route_options,
                                   .reuse = (const struct reuse_policy *)v->reuse,
                                   .prefetch = (const struct prefetch_policy *)v->prefetch,
                                   .prefetch_options = v->prefetch_options,

@@ -195,6 +195,8 @@ void hierarchy_destroy(struct hierarchy *h) {
     free(h->hungry);
     free(h->evicted);
     free(h->routes);
+    free(h->hand_out);
+    free(h->hand_in);
     free(h->link_names);
     free(h->link_fresh);
     free(h->transfers);

@@ -48,6 +48,9 @@ struct hierarchy_setup {
     /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier
      * t is answerable for (they sum to it): sources finish in some order, each owns the time since the one before. */
     void (*on_loaded)(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now);
+    /* Bytes that hierarchy_hand set on their way have landed (handover.h). */
+    void (*on_handed)(void *self, uint64_t tag, sim_time now);
+    const char *handover_path; /* the node's path from peer to hbm that they take; NULL: none do */
     /* HBM blocks that were leaving are free now; something that could not be had may be had. */
     void (*on_space)(void *self, uint32_t instance, sim_time now);
     /* The load that request `tag` waits for has failed (faults.h): it lets go of it, in this call. */

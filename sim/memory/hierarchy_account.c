@@ -37,7 +37,8 @@ static void audit_transfer(const struct hierarchy *h, uint32_t id, uint64_t *buf
     const struct transfer *transfer = &h->transfers[id];
     const struct tier *from = level_tier(h, transfer->from, transfer->instance),
                       *to = level_tier(h, transfer->to, transfer->instance);
-    bool swaps = transfer->kind == TRANSFER_SWAP_OUT || transfer->kind == TRANSFER_SWAP_IN;
+    bool swaps =
+        transfer->kind == TRANSFER_SWAP_OUT || transfer->kind == TRANSFER_SWAP_IN || transfer->kind == TRANSFER_HAND;
     for (uint32_t i = 0; !swaps && i < transfer->count; i++) {
         MUST(tier_state(to, transfer->target[i]) == SLOT_ARRIVING && tier_block(to, transfer->target[i])->refs > 0);
         if (transfer->kind != TRANSFER_EVICT)

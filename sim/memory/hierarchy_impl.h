@@ -56,7 +56,14 @@ struct route {
     bool down; /* a link of it is */
 };
 
-enum transfer_kind { TRANSFER_LOAD, TRANSFER_STORE, TRANSFER_EVICT, TRANSFER_SWAP_OUT, TRANSFER_SWAP_IN };
+enum transfer_kind {
+    TRANSFER_LOAD,
+    TRANSFER_STORE,
+    TRANSFER_EVICT,
+    TRANSFER_SWAP_OUT,
+    TRANSFER_SWAP_IN,
+    TRANSFER_HAND
+};
 
 /* A copy of blocks under way. source[i] -> target[i]: a LOAD's and a STORE's source is pinned; an EVICT's has left its
  * slot, or is leaving it (HBM). Targets are arriving; one of their references is the transfer's. */
@@ -71,6 +78,8 @@ struct transfer {
     enum admit_cause cause;    /* STORE: what made its blocks be offered */
     bool promotes;             /* STORE: on their way up */
     uint32_t held;             /* SWAP_OUT: HBM slots in `source` that it holds */
+    uint64_t bytes;            /* HAND */
+    uint32_t receiver;         /* HAND: instance */
     uint64_t anonymous;        /* SWAP_OUT: and blocks without identity */
     sim_time submitted;
     uint32_t next_free;
@@ -93,7 +102,8 @@ struct hierarchy {
     struct network *network;
     uint32_t level_count;
     struct level levels[TIERS_MAX];
-    struct route *routes; /* [instance][from][to] */
+    struct route *routes;             /* [instance][from][to] */
+    struct route *hand_out, *hand_in; /* [instance]: half of a hand-over's way each; NULL: there is none */
     char (*link_names)[2][UNIT_NAME_MAX];
     double *link_fresh; /* by link: what writes cost over what they will once the drive has been written */
     struct transfer *transfers;
@@ -152,6 +162,9 @@ void transfer_add(struct hierarchy *h, uint32_t transfer, uint32_t source, uint3
 /* Starts it with `blocks` blocks (SWAP), or with those that were added. */
 void transfer_start(struct hierarchy *h, uint32_t transfer, uint32_t blocks);
 void transfer_done(void *self, uint64_t tag, sim_time now);
+void transfer_close(struct hierarchy *h, uint32_t transfer);
+/* handover.c: one of HAND has landed. */
+void handover_done(struct hierarchy *h, uint32_t transfer, sim_time now);
 /* The last block first, before it is started. */
 void transfer_reverse(struct hierarchy *h, uint32_t transfer);
 /* Seconds of software and codec before a copy's first byte. */

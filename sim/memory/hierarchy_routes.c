@@ -115,6 +115,24 @@ static void create_route(struct hierarchy *h, uint32_t instance, uint32_t from, 
     }
 }
 
+/* A hand-over leaves over the sender's links, as their path is written but backwards, and comes in over the receiver's.
+ */
+static void create_handover(struct hierarchy *h, uint32_t *numbers) {
+    struct topology_hop hops[TOPOLOGY_HOPS_MAX];
+    uint32_t count = topology_named(h->setup.node, h->setup.handover_path, "peer", "hbm", hops);
+    h->hand_out = calloc(h->setup.instances, sizeof *h->hand_out);
+    h->hand_in = calloc(h->setup.instances, sizeof *h->hand_in);
+    MUST(h->hand_out != NULL && h->hand_in != NULL && count > 0 && 2 * count <= NETWORK_HOPS_MAX);
+    for (uint32_t instance = 0; instance < h->setup.instances; instance++)
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t link = link_number(h, hops[i].link, instance, numbers);
+            enum network_direction back = hops[i].direction == NETWORK_READ ? NETWORK_WRITE : NETWORK_READ;
+            h->hand_in[instance].hops[i] = (struct network_hop){link, hops[i].direction};
+            h->hand_out[instance].hops[count - 1 - i] = (struct network_hop){link, back};
+            h->hand_in[instance].count = h->hand_out[instance].count = count;
+        }
+}
+
 void routes_create(struct hierarchy *h) {
     const struct hierarchy_setup *setup = &h->setup;
     uint32_t levels = h->level_count;
@@ -127,5 +145,7 @@ void routes_create(struct hierarchy *h) {
             for (uint32_t to = 0; to < levels; to++)
                 if (from != to)
                     create_route(h, instance, from, to, numbers);
+    if (setup->handover_path)
+        create_handover(h, numbers);
     free(numbers);
 }

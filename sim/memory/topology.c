@@ -61,6 +61,22 @@ static const struct node_path *choose_path(const struct node_options *node, cons
     return NULL;
 }
 
+uint32_t topology_named(const struct node_options *node, const char *name, const char *from, const char *to,
+                        struct topology_hop hops[TOPOLOGY_HOPS_MAX]) {
+    const struct node_path *path = find_path(node, name, from, to);
+    if (!path || path->via.count > TOPOLOGY_HOPS_MAX)
+        return 0;
+    const char *const *via = path->via.items;
+    for (uint32_t i = 0; i < path->via.count; i++) {
+        enum network_direction way = NETWORK_READ;
+        const struct node_link *link = find_link(node, via[i], &way);
+        if (!link)
+            return 0;
+        hops[i] = (struct topology_hop){link, way};
+    }
+    return (uint32_t)path->via.count;
+}
+
 uint32_t topology_hops(const struct node_options *node, const struct list *tiers, uint32_t from, uint32_t to,
                        struct topology_hop hops[TOPOLOGY_HOPS_MAX], const struct node_path **path) {
     const struct tier_options *items = tiers->items;

@@ -117,6 +117,9 @@ struct topology_hop {
  * Returns their number, 0: there is no path. */
 uint32_t topology_hops(const struct node_options *node, const struct list *tiers, uint32_t from, uint32_t to,
                        struct topology_hop hops[TOPOLOGY_HOPS_MAX], const struct node_path **path);
+/* The hops of the node's path of that name (NULL: the usual one), as it is written; 0: it has none. */
+uint32_t topology_named(const struct node_options *node, const char *name, const char *from, const char *to,
+                        struct topology_hop hops[TOPOLOGY_HOPS_MAX]);
 /* The tier that `tier` is written from: write_from, or hbm (fill, completion), or the one above (eviction). UINT32_MAX:
  * unknown name. */
 uint32_t topology_write_from(const struct list *tiers, uint32_t tier);

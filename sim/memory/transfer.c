@@ -38,7 +38,7 @@ uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t in
     return id;
 }
 
-static void transfer_close(struct hierarchy *h, uint32_t id) {
+void transfer_close(struct hierarchy *h, uint32_t id) {
     struct transfer *transfer = &h->transfers[id];
     MUST(transfer->live);
     transfer->live = false;
@@ -240,6 +240,10 @@ static void count_written(struct bank *unit, const struct transfer *transfer, ui
 /* Tiers first, then whoever waits: hooks see everything in its place. */
 void transfer_done(void *self, uint64_t tag, sim_time now) {
     struct hierarchy *h = self;
+    if (h->transfers[tag].kind == TRANSFER_HAND) {
+        handover_done(h, (uint32_t)tag, now);
+        return;
+    }
     const struct transfer transfer = h->transfers[tag];
     uint64_t bytes = block_bytes(h, transfer.from, transfer.to) * transfer.count;
     h->acting = transfer.instance;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "sim/serve/faults.h"
+#include "sim/serve/handover.h"
 #include "sim/serve/prefetch.h"
 #include "sim/serve/router.h"
 #include "sim/serve/timers.h"
@@ -166,12 +167,19 @@ static void on_swapped(void *self, uint32_t instance, uint64_t tag, sim_time now
     instance_swapped(&cluster->instances[instance], (uint32_t)tag, now);
 }
 
+static void on_handed(void *self, uint64_t tag, sim_time now) {
+    struct cluster *cluster = self;
+    handover_landed(cluster->fleet.handovers, (uint32_t)tag, now);
+}
+
 /* Sizes of a block and of an instance's cache. */
 static int size_hbm(struct fleet *fleet, struct error *err) {
     const struct cluster_setup *setup = fleet->setup;
     const struct serve_options *serve = setup->serve;
     double tokens = (double)serve->block_tokens;
     fleet->result->block_bytes = tokens * arch_kv_bytes_per_token_all(setup->arch, setup->kv_dtype, setup->tp);
+    if (setup->arch->kv_lora > 0 && serve->mla_copies == MLA_ONCE)
+        fleet->result->block_bytes = tokens * arch_kv_bytes_per_token_stored(setup->arch, setup->kv_dtype);
     fleet->lower_block_bytes = tokens * arch_kv_bytes_per_token_stored(setup->arch, setup->kv_dtype);
     double capacity_bytes =
         serve->kv_capacity_bytes > 0
@@ -233,6 +241,9 @@ static int open_memory(struct cluster *cluster, struct error *err) {
                                      .on_space = on_space,
                                      .on_failed = on_failed,
                                      .on_swapped = on_swapped,
+                                     .on_handed = on_handed,
+                                     .handover_path =
+                                         setup->serve->prefill_instances > 0 ? setup->serve->handover_path : NULL,
                                      .self = cluster};
     return hierarchy_create(&memory, &fleet->hierarchy, err);
 }
@@ -247,7 +258,10 @@ static void open_instances(struct cluster *cluster) {
     MUST(cluster->instances != NULL);
     for (uint32_t i = 0; i < setup->instances; i++)
         instance_create(&cluster->instances[i], fleet, i);
-    router_create(&cluster->router, fleet, cluster->instances, setup->instances);
+    uint32_t prompts = (uint32_t)setup->serve->prefill_instances;
+    router_create(&cluster->router, fleet, cluster->instances, prompts > 0 ? prompts : setup->instances, setup->route,
+                  setup->route_options);
+    fleet->handovers = prompts > 0 ? handovers_create(fleet, cluster->instances) : NULL;
     read_next(cluster);
 }
 
@@ -332,6 +346,7 @@ int cluster_run(const struct cluster_setup *setup, struct cluster_result *out, s
         for (uint32_t i = 0; i < setup->instances; i++)
             instance_destroy(&cluster.instances[i]);
         router_destroy(&cluster.router);
+        handovers_destroy(fleet->handovers);
         request_pool_destroy(&fleet->requests);
         hierarchy_destroy(fleet->hierarchy);
     }

@@ -16,6 +16,10 @@
 
 struct spaces_options;
 struct fault_options;
+/* Of a prompt whose decode is elsewhere: its KV goes there layer by layer as it is computed, or when all is. */
+enum handover_mode { HANDOVER_LAYERWISE, HANDOVER_AT_END };
+/* Ranks of an instance share MLA's latents (each holds those of its own sequences), or each holds all. */
+enum mla_copies { MLA_PER_RANK, MLA_ONCE };
 enum preemption { PREEMPT_RECOMPUTE, PREEMPT_SWAP };
 
 /* The `serving:` section of a scenario. */
@@ -30,7 +34,13 @@ struct serve_options {
     const struct node *batch, *route, *reuse, *prefetch; /* policies: NAME or {name: NAME, its options} */
     int64_t max_context_tokens;                          /* longer requests are rejected; 0: the architecture's */
     double route_snapshot_age_s;                         /* the router's view is this old at most; 0: exact */
-    double request_overhead_s; /* host time a request before it can be scheduled, beside the engine profile's */
+    int64_t prefill_instances; /* the first so many only compute prompts, the others only decode; 0: all do both */
+    int handover;              /* enum handover_mode */
+    const char *handover_path; /* variant of the node's paths from peer to hbm */
+    struct place handover_path_at;
+    const struct node *decode_route; /* routing policy among those that decode */
+    int mla_copies;                  /* enum mla_copies */
+    double request_overhead_s;       /* host time a request before it can be scheduled, beside the engine profile's */
 };
 extern const struct option serve_options_table[];
 
@@ -46,6 +56,8 @@ struct cluster_setup {
     const struct route_policy *route;
     const struct reuse_policy *reuse;
     const void *batch_options, *route_options, *reuse_options;
+    const struct route_policy *decode_route; /* with prefill_instances */
+    const void *decode_route_options;
     const struct prefetch_policy *prefetch; /* NULL: none */
     const void *prefetch_options;
     enum dtype kv_dtype;
@@ -75,12 +87,13 @@ struct cluster_result {
     uint64_t arrived, finished, rejected, preemptions;
     sim_time first_arrival_ns, last_end_ns;
     uint64_t events, order_hash, steps, runs;
-    uint64_t hbm_blocks;             /* an instance */
-    double block_bytes;              /* in HBM, all ranks */
-    double busy_s;                   /* of all instances together */
-    double model_bytes, model_flops; /* moved and computed by all steps, all ranks */
-    double host_s;                   /* of busy_s, where the host was what took long */
-    bool stopped;                    /* by progress */
+    uint64_t handed_over, handed_bytes; /* requests and bytes of KV from prefill to decode instances */
+    uint64_t hbm_blocks;                /* an instance */
+    double block_bytes;                 /* in HBM, all ranks */
+    double busy_s;                      /* of all instances together */
+    double model_bytes, model_flops;    /* moved and computed by all steps, all ranks */
+    double host_s;                      /* of busy_s, where the host was what took long */
+    bool stopped;                       /* by progress */
 };
 
 /* Runs to the end of the workload. -1: the setup contradicts itself (a model that does not fit, a policy that needs the

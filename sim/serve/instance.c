@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "sim/serve/handover.h"
 #include "sim/serve/prefetch.h"
 #include "sim/serve/schedule.h"
 
@@ -226,7 +227,7 @@ void instance_end_request(struct instance *instance, uint32_t id, sim_time now) 
     request_emit(request, (uint16_t)instance->index, REQUEST_FINISHED, now, fleet->setup->sink);
     fleet->result->finished++;
     struct request_spec spec = request->spec;
-    fleet->ended_instance = instance->index;
+    fleet->ended_instance = request->hand_from > 0 ? request->hand_from - 1 : instance->index;
     request_close(&fleet->requests, id);
     fleet->ended(fleet->ended_self, &spec, now);
 }
@@ -245,6 +246,8 @@ static void prefill_done(struct instance *instance, uint32_t id, sim_time now) {
     reuse_settle(instance, request, false, now);
     if (request->generated == request->spec.output_tokens)
         instance_end_request(instance, id, now);
+    else if (handover_leaves(instance))
+        handover_prefilled(instance, id, now);
     else
         decode_enter(instance, id, now);
 }
@@ -262,6 +265,7 @@ static void book_prefills(struct instance *instance, int64_t steps, sim_time now
             instance->outstanding_tokens -= tokens;
             MUST(request->computed <= request_goal(instance, request));
             reuse_note_steps(&instance->run, request, steps);
+            handover_computed(instance, id, now);
             instance_publish(instance, request, request->computed, now);
             if (request->overlap == OVERLAP_TAIL && request->computed == request_goal(instance, request))
                 reuse_meet(instance, id, now);
@@ -362,6 +366,7 @@ static void instance_fire(void *self, sim_time now) {
         }
         run_book(instance, steps, now);
     }
+    handover_room(instance, now);
     /* What has landed goes before what never ran, in order of landing. */
     while (instance->ready.count > 0) {
         uint32_t id = instance->ready.tail;

@@ -38,7 +38,8 @@ struct fleet {
     /* A request has ended (finished or rejected); its spec is valid during the call. */
     void (*ended)(void *self, const struct request_spec *spec, sim_time now);
     void *ended_self;
-    uint32_t ended_instance; /* where that was */
+    uint32_t ended_instance;     /* where that was */
+    struct handovers *handovers; /* handover.h; NULL: every instance computes prompts and decodes */
     /* An instance has gone down: its waiting requests may go elsewhere. */
     void (*went_down)(void *self, uint32_t instance, sim_time now);
 };

@@ -1,4 +1,5 @@
 /* From a composed step to a run: its shape, how many equal steps it may take, and the blocks that these need. */
+#include "sim/serve/handover.h"
 #include "sim/serve/schedule.h"
 
 static struct step_shape compose_shape(struct instance *instance, bool decode) {
@@ -33,7 +34,7 @@ static int64_t steps_to_completion(struct instance *instance, bool decode) {
         const struct request *request = instance_request(instance, id);
         if (request->chunk == 0)
             continue;
-        if (request->overlap == OVERLAP_LAYERS)
+        if (request->overlap == OVERLAP_LAYERS || handover_steps(instance))
             return 1;
         int64_t chunks = (request_goal(instance, request) - request->computed) / request->chunk;
         if (chunks < steps)
@@ -105,6 +106,7 @@ void launch_run(struct instance *instance, bool decode, sim_time now) {
     run->prefill_tokens = run->shape.prefill_tokens;
     run->exact_elapsed_fixed = run->segment.a;
     run->gates = count_gates(instance);
+    handover_launched(instance, now);
     MUST(run->gates == 0 || run->steps == 1);
     int64_t first = fleet->setup->exact_steps ? 1 : run->steps;
     engine_set(fleet->engine, instance->source, now + run_elapsed_ns(&run->segment, first));

@@ -4,6 +4,9 @@
 
 static const char *const preemption_names[] = {"recompute", "swap", NULL};
 
+static const char *const handover_names[] = {"layerwise", "at-end", NULL};
+static const char *const copies_names[] = {"per-rank", "once", NULL};
+
 #define FIELD(member) offsetof(struct serve_options, member)
 
 const struct option serve_options_table[] = {
@@ -100,6 +103,43 @@ const struct option serve_options_table[] = {
      .min = 0,
      .max = 3600,
      .help = "the router sees the fleet as it was up to this long ago; 0: as it is"},
+    {.name = "prefill_instances",
+     .kind = OPTION_INT,
+     .offset = FIELD(prefill_instances),
+     .fallback = "0",
+     .min = 0,
+     .max = 65535,
+     .help = "the first so many instances compute prompts and give the first token, the others decode; 0: each does "
+             "both"},
+    {.name = "handover",
+     .kind = OPTION_CHOICE,
+     .offset = FIELD(handover),
+     .fallback = "layerwise",
+     .choices = handover_names,
+     .help = "with prefill_instances: when KV goes to the instance that decodes: each layer as it is computed, or all "
+             "at the end of the prompt"},
+    {.name = "handover_path",
+     .kind = OPTION_TEXT,
+     .offset = FIELD(handover_path),
+     .fallback = "rdma",
+     .place_follows = true,
+     .help =
+         "with prefill_instances: variant of the node's paths from peer to hbm that it takes: rdma, or nvlink within "
+         "an NVLink domain"},
+    {.name = "decode_route",
+     .kind = OPTION_NODE,
+     .offset = FIELD(decode_route),
+     .fallback = "",
+     .place_follows = false,
+     .help = "with prefill_instances: routing policy among those that decode; default least-loaded"},
+    {.name = "mla_copies",
+     .kind = OPTION_CHOICE,
+     .offset = FIELD(mla_copies),
+     .fallback = "per-rank",
+     .choices = copies_names,
+     .help =
+         "MLA's latents: each rank of an instance holds all of them, or they are held once (attention data-parallel "
+         "over the ranks): capacity and bytes into HBM follow; a step costs the same either way here"},
     {.name = "request_overhead",
      .kind = OPTION_REAL,
      .offset = FIELD(request_overhead_s),

@@ -8,8 +8,10 @@ void request_pool_create(struct request_pool *pool) {
 }
 
 void request_pool_destroy(struct request_pool *pool) {
-    for (uint32_t i = 0; i < pool->capacity; i++)
+    for (uint32_t i = 0; i < pool->capacity; i++) {
         free(pool->items[i].kv.slots);
+        free(pool->items[i].hand.slots);
+    }
     free(pool->items);
 }
 
@@ -52,6 +54,7 @@ uint32_t request_open(struct request_pool *pool, const struct request_spec *spec
 
 void request_close(struct request_pool *pool, uint32_t id) {
     struct request *request = &pool->items[id];
+    MUST(request->hand.slots == NULL);
     MUST(request->phase != PHASE_FREE && request->kv.count == 0 && request->kv.anonymous == 0);
     request->phase = PHASE_FREE;
     request->next = pool->free_head;

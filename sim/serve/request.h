@@ -19,7 +19,8 @@ enum phase {
     PHASE_DECODE,  /* running, producing tokens */
     PHASE_SWAPPING_OUT,
     PHASE_SWAPPED,
-    PHASE_SWAPPING_IN
+    PHASE_SWAPPING_IN,
+    PHASE_HANDED /* its prompt is computed, its KV is on its way to the instance that decodes it */
 };
 
 /* How a request computes while blocks of its own are on their way. */
@@ -79,6 +80,13 @@ struct request {
     bool prefetched;                 /* of what lower tiers hold of it, something has been moved up */
     uint64_t alarm;                  /* number of its wake; 0: none */
     struct decision decision;
+    /* Its hand-over (handover.h). hand: the blocks that it has where it will be decoded. */
+    struct kv hand;
+    uint32_t hand_to, hand_flows; /* instance + 1, 0: not chosen; transfers under way */
+    uint32_t hand_sent;           /* tokens of the prompt that are there or under way */
+    uint64_t hand_last_bytes;     /* of the chunk being computed: its last layer's, sent as the step ends */
+    bool hand_held;               /* its blocks there are held */
+    uint32_t hand_from;           /* where its prompt was computed, + 1 */
     /* Accounts. */
     sim_time first_token_ns, since;
     enum cause cause;

@@ -6,17 +6,20 @@
 #include "sim/base/int_map.h"
 #include "sim/engine/random.h"
 
-void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count) {
+void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count,
+                   const struct route_policy *policy, const void *options) {
     const struct cluster_setup *setup = fleet->setup;
     *router = (struct router){.fleet = fleet,
                               .instances = instances,
                               .count = count,
+                              .policy = policy,
+                              .options = options,
                               .snapshot_ns = -1,
                               .age_ns = (sim_time)(setup->serve->route_snapshot_age_s * 1e9),
-                              .sees_cache = (setup->route->policy.needs & NEED_TREE) != 0};
+                              .sees_cache = (policy->policy.needs & NEED_TREE) != 0};
     for (uint32_t t = 0; t < hierarchy_tier_count(fleet->hierarchy); t++)
         router->tier_names[t] = hierarchy_tier_name(fleet->hierarchy, t);
-    if (setup->route->policy.needs & NEED_COST) {
+    if (policy->policy.needs & NEED_COST) {
         router->ahead = calloc(count, sizeof *router->ahead);
         MUST(router->ahead != NULL);
     }
@@ -53,7 +56,7 @@ static void take_snapshot(struct router *router, sim_time now) {
             .waiting = instance->waiting.count + instance->ready.count + instance->away + instance->coming,
             .running = instance->prefilling.count + instance->decoding.count,
             .outstanding_tokens = (uint64_t)(instance->outstanding_tokens + instance->coming_tokens),
-            .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, i))};
+            .kv_free_blocks = tier_available(hierarchy_hbm(router->fleet->hierarchy, router->instances[i].index))};
     }
     for (uint32_t i = 0; router->ahead && i < router->count; i++)
         router->ahead[i] = route_ahead(&router->instances[i]);
@@ -61,7 +64,7 @@ static void take_snapshot(struct router *router, sim_time now) {
         return;
     forget_snapshot(router);
     for (uint32_t i = 0; i < router->count; i++) {
-        const struct tier *tier = hierarchy_hbm(router->fleet->hierarchy, i);
+        const struct tier *tier = hierarchy_hbm(router->fleet->hierarchy, router->instances[i].index);
         router->cached[i] = int_map_create();
         for (uint32_t slot = 0; slot < tier_counts(tier).capacity; slot++)
             if (tier_state(tier, slot) == SLOT_RESIDENT)
@@ -76,8 +79,8 @@ static uint32_t cached_tokens(const void *world, uint32_t index) {
     if (router->up_count > 0)
         index = router->up[index];
     if (fleet->spaces && router->id_count > 0) { /* the instance may run another version than the one before */
-        uint64_t salt =
-            space_salt(spaces_of(fleet->spaces, index, router->spec)) - space_salt(space_of_id(router->ids[0]));
+        uint64_t salt = space_salt(spaces_of(fleet->spaces, router->instances[index].index, router->spec)) -
+                        space_salt(space_of_id(router->ids[0]));
         for (uint32_t i = 0; salt != 0 && i < router->id_count; i++)
             fleet->ids[i] += salt;
     }
@@ -85,7 +88,8 @@ static uint32_t cached_tokens(const void *world, uint32_t index) {
         while (blocks < router->id_count && int_map_get(router->cached[index], router->ids[blocks]) != INT_MAP_NONE)
             blocks++;
     else
-        blocks = tier_match(hierarchy_hbm(router->fleet->hierarchy, index), router->ids, router->id_count, NULL);
+        blocks = tier_match(hierarchy_hbm(router->fleet->hierarchy, router->instances[index].index), router->ids,
+                            router->id_count, NULL);
     return blocks * router->fleet->block_tokens;
 }
 
@@ -134,7 +138,6 @@ static uint32_t leave_out_down(struct router *router, sim_time now) {
 uint32_t router_choose(struct router *router, const struct request_spec *spec, sim_time now) {
     if (router->count == 1)
         return 0;
-    const struct cluster_setup *setup = router->fleet->setup;
     if (router->snapshot_ns < 0 || now - router->snapshot_ns >= router->age_ns)
         take_snapshot(router, now);
     router->up_count = leave_out_down(router, now);
@@ -150,17 +153,18 @@ uint32_t router_choose(struct router *router, const struct request_spec *spec, s
                               .tier_names = router->tier_names,
                               .held_tokens = held_tokens,
                               .predict_ttft_s = predict_ttft_s};
-    if (setup->route->policy.needs & NEED_RANDOM)
+    if (router->policy->policy.needs & NEED_RANDOM)
         view.random = draw(router, view.request_number);
     router->id_count = 0;
     if (router->sees_cache) {
-        struct request probe = {.spec = *spec, .space = spaces_of(router->fleet->spaces, 0, spec)};
+        struct request probe = {.spec = *spec,
+                                .space = spaces_of(router->fleet->spaces, router->instances[0].index, spec)};
         router->spec = spec;
         struct kv_identity identity =
             request_identity(&router->instances[0], &probe, spec->prompt_tokens - 1, 0, &router->id_count);
         router->ids = identity.ids;
     }
-    uint32_t chosen = setup->route->choose(setup->route_options, &view);
+    uint32_t chosen = router->policy->choose(router->options, &view);
     MUST(chosen < view.instance_count);
     return router->up_count > 0 ? router->up[chosen] : chosen;
 }

@@ -14,6 +14,8 @@ struct router {
     struct fleet *fleet;
     struct instance *instances;
     uint32_t count;
+    const struct route_policy *policy;
+    const void *options;
     struct route_instance *view, *up_view; /* up_view: of those that are up, where some are not */
     uint32_t *up, up_count;                /* which those are; 0: all */
     sim_time snapshot_ns;                  /* when the view was taken */
@@ -27,8 +29,11 @@ struct router {
     const uint64_t *ids;             /* of it */
     uint32_t id_count;
 };
-void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count);
+/* Among `count` of the fleet's instances, from `instances` on. */
+void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count,
+                   const struct route_policy *policy, const void *options);
 void router_destroy(struct router *router);
+/* One of them: 0 to count - 1. */
 uint32_t router_choose(struct router *router, const struct request_spec *spec, sim_time now);
 
 /* router_predict.c: what instance `index` has to compute before anything that comes now. */

@@ -20,7 +20,7 @@ uint32_t route_held_below(const struct router *router, uint32_t index, uint32_t 
     const struct fleet *fleet = router->fleet;
     struct kv_lookup found = {0};
     if (router->id_count > 0)
-        kv_lookup(fleet->hierarchy, index, router->ids, router->id_count, &found);
+        kv_lookup(fleet->hierarchy, router->instances[index].index, router->ids, router->id_count, &found);
     uint32_t in_hbm = found.tier_blocks[0] * fleet->block_tokens, sum = 0;
     uint32_t known = seen > in_hbm ? seen - in_hbm : 0; /* of what lower tiers hold, thought to be in HBM */
     tokens[0] = seen;
@@ -43,7 +43,7 @@ double route_predict_s(const struct router *router, uint32_t index, const uint32
     for (uint32_t t = 1; t < TIERS_MAX; t++) {
         if (tokens[t] == 0)
             continue;
-        double s = kv_predict_fetch_s(fleet->hierarchy, index, t, tokens[t] / fleet->block_tokens);
+        double s = kv_predict_fetch_s(fleet->hierarchy, instance->index, t, tokens[t] / fleet->block_tokens);
         load_s = s > load_s ? s : load_s;
     }
     double ahead_s = 0;
