@@ -126,6 +126,9 @@ static void fleets(void **state) {
         {"instances: 1", "tp: 16",
          "s.yaml:3:7: tp is 16, and node 'hgx-h100' has 8 GPUs\n"
          "  hint: an instance lies within a node: a smaller tp, or another node\n"},
+        {"block_tokens: 64", "prefill_instances: 1",
+         "s.yaml:3:7: prefill_instances is 1 of 1 instances, and nobody is left to decode\n"
+         "  hint: a smaller prefill_instances, or more instances\n"},
         {"instances: 1", "instances: 9",
          "s.yaml:3:7: 9 instances of tp 1 need more than the 8 GPUs of 1 node\n  hint: nodes: 2\n"},
         {"name: dram", "name: tape",
