@@ -66,6 +66,7 @@ def common(lower):
         ("eviction", "DRAM: s3fifo", tiers(dram={"evict": "s3fifo"})),
         ("routing", "least loaded", serving(route="least-loaded")),
         ("routing", "random", serving(route="random")),
+        ("routing", "predicted TTFT", serving(route="predicted-ttft")),
         ("tier", "no DRAM", tiers(dram=None, **{lower: {"write": "fill"}})),
         ("tier", f"no {lower}", tiers(**{lower: None})),
     ]
@@ -142,10 +143,10 @@ def main():
     asked = parser.parse_args()
     extra = [word for value in asked.set for word in ("--set", value)]
     print("# What each decision is worth\n\n"
-          "Written by `make ablations` (`tools/ablations.py`). In each row one decision is replaced, all others stay; the change in percent\n"
+          "Written by `make ablations` (`tools/ablations.py`). In each row one decision is replaced, all others stay: the change in percent\n"
           f"against the base with its 90 % interval over {asked.n} paired seeds; bold where the interval leaves out 0; what more than doubles\n"
-          "is a factor. All rows of a scenario carry the same load, in a closed loop: whoever answers faster serves more. Assumed: codecs of lossy formats run at "
-          f"{CODEC}, and what\nthey do to answers is not priced.")
+          "is a factor. All rows of a scenario carry the same load, in a closed loop: whoever answers faster serves more. Assumed: codecs\n"
+          f"of lossy formats run at {CODEC}, and what they do to answers is not priced.")
     for base in BASES:
         page(base, asked.n, asked.j, extra)
 
