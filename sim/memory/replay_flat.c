@@ -161,13 +161,17 @@ static void replay_requests(struct flat *flat, struct replay_result *out) {
             look_ahead(flat, trace->ids, at, trace->count);
             bool hit = access_block(flat, request, at);
             hits += hit;
-            if (noted)
+            if (__builtin_expect(noted, 0))
                 note_access(flat, at, hit, r >= flat->setup->skip, out);
         }
         replay_notes_after(&flat->notes, r, flat->now);
-        bool counts = r >= flat->setup->skip;
-        *(counts ? &out->accesses : &out->warm_accesses) += request->blocks;
-        *(counts ? &out->hits : &out->warm_hits) += hits;
+        if (r < flat->setup->skip) {
+            out->warm_accesses += request->blocks;
+            out->warm_hits += hits;
+            continue;
+        }
+        out->accesses += request->blocks;
+        out->hits += hits;
     }
 }
 
