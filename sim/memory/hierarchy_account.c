@@ -72,10 +72,31 @@ static void audit_waits(const struct hierarchy *h) {
     MUST(linked == pending && live == h->wait_live);
 }
 
+/* What an exclusive tier of one instance alone holds, that instance's HBM does not; unless it is being read, or was
+ * written at completion. */
+static void audit_exclusive(const struct hierarchy *h, uint32_t level) {
+    const struct tier_options *options = h->levels[level].options;
+    if (level == 0 || options->inclusion != INCLUSION_EXCLUSIVE || options->write != WRITE_EVICTION ||
+        h->levels[level].per_unit > 1)
+        return;
+    for (uint32_t i = 0; i < h->levels[level].unit_count; i++) {
+        const struct bank *unit = &h->levels[level].units[i];
+        const struct tier *hbm = level_tier(h, 0, unit->first_instance);
+        for (uint32_t slot = 0; slot < unit->slots; slot++) {
+            const struct block_info *block = tier_block(unit->tier, slot);
+            if (block->state != SLOT_RESIDENT || block->refs > 0)
+                continue;
+            uint32_t above = tier_find(hbm, block->id);
+            MUST(above == SLOT_NONE || tier_state(hbm, above) != SLOT_RESIDENT);
+        }
+    }
+}
+
 void hierarchy_audit(const struct hierarchy *h) {
     uint64_t buffered = 0, said = 0;
     uint32_t live = 0;
-    for (uint32_t level = 0; level < h->level_count; level++)
+    for (uint32_t level = 0; level < h->level_count; level++) {
+        audit_exclusive(h, level);
         for (uint32_t i = 0; i < h->levels[level].unit_count; i++) {
             const struct bank *unit = &h->levels[level].units[i];
             tier_audit(unit->tier);
@@ -87,6 +108,7 @@ void hierarchy_audit(const struct hierarchy *h) {
                          h->levels[level].options->capacity_bytes ||
                      unit->slots == 1);
         }
+    }
     for (uint32_t id = 0; id < h->transfer_room; id++) {
         if (!h->transfers[id].live)
             continue;

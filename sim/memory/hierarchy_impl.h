@@ -172,6 +172,9 @@ double transfer_software_s(const struct hierarchy *h, uint32_t from, uint32_t to
 /* Nobody holds its last blocks any more but itself: those that are not on their way will not come. */
 void transfer_cut(struct hierarchy *h, uint32_t transfer, sim_time now);
 
+/* HBM has computed these blocks: tiers that are exclusive drop theirs. */
+void drop_below(struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count, sim_time now);
+
 /* wait.c */
 uint32_t wait_open(struct hierarchy *h, uint32_t instance, uint64_t tag, sim_time now);
 /* A name for it that is never another's. */

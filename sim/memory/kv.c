@@ -400,8 +400,10 @@ void kv_publish(struct hierarchy *h, uint32_t instance, struct kv *kv, const str
         parent = tier_find(hbm->tier, identity->ids[first - 1]);
     kv->anonymous -= enter_blocks(h, hbm, identity, first, blocks, parent, SLOT_RESIDENT, kv->slots + first, now);
     kv->count = first + blocks;
-    if (h->level_count > 1)
+    if (h->level_count > 1) {
+        drop_below(h, instance, identity->ids + first, blocks, now);
         offload_all(h, instance, 0, WRITE_FILL, kv->slots + first, blocks, now);
+    }
     evictions_start(h);
     timers_update(h);
 }

@@ -179,6 +179,25 @@ static int missing_path(const struct node_options *node, const struct tier_optio
                     node->name, from, to, from, to);
 }
 
+/* An exclusive tier that is not written when the one above loses a block would lose it at its first hit. */
+static int check_inclusion(const struct tier_options *tier, bool first, struct error *err) {
+    if (tier->inclusion != INCLUSION_EXCLUSIVE)
+        return 0;
+    if (first)
+        return error_at(err, tier->at, "tier '%s' cannot be exclusive\n  hint: a tier below it can", tier->name);
+    if (tier->write == WRITE_FILL || tier->write == WRITE_NONE)
+        return error_at(err, tier->at,
+                        "tier '%s' is exclusive, and would lose a block for good at its first hit\n  hint: write: "
+                        "eviction (or completion), so that it comes again when the tier above loses it",
+                        tier->name);
+    if (tier->promote == PROMOTE_ALWAYS)
+        return error_at(err, tier->at,
+                        "tier '%s' is exclusive, and keeps what passes on its way up\n  hint: promote: never, or "
+                        "inclusion: inclusive",
+                        tier->name);
+    return 0;
+}
+
 static int check_tier(const struct node_options *node, const struct list *tiers, uint32_t t, struct error *err) {
     const struct tier_options *items = tiers->items, *tier = &items[t];
     if (tier->scope == SCOPE_GPU || tier->scope == SCOPE_SOCKET)
@@ -186,6 +205,8 @@ static int check_tier(const struct node_options *node, const struct list *tiers,
                         scope_names[tier->scope]);
     if (topology_tier(tiers, tier->name) != t)
         return error_at(err, tier->at, "tier '%s' is there twice\n  hint: give one of them another name", tier->name);
+    if (check_inclusion(tier, t == 0, err) != 0)
+        return -1;
     if (t == 0)
         return 0;
     if (tier->capacity_bytes <= 0)

@@ -66,6 +66,11 @@ enum promotion {
 };
 /* A drive that was never filled takes writes at its link's fresh_write, until as much as it holds has been written. */
 enum drive_state { DRIVE_STEADY, DRIVE_FRESH };
+/* What becomes of a block here that a load brings up into HBM. */
+enum inclusion {
+    INCLUSION_INCLUSIVE, /* it stays */
+    INCLUSION_EXCLUSIVE  /* it is dropped here; it comes again when the tier above loses it */
+};
 enum write_rule { WRITE_NONE, WRITE_FILL, WRITE_COMPLETION, WRITE_EVICTION };
 
 /* One tier of a scenario. */
@@ -96,8 +101,9 @@ struct tier_options {
     struct place admit_at;
     const struct admit_policy *admit_policy;
     const void *admit_options;
-    int promote; /* enum promotion */
-    int format;  /* of its blocks: 0 as format_ratio says, else one more than bf16, fp8, 4bit: see tier_format_ratio */
+    int promote;   /* enum promotion */
+    int inclusion; /* enum inclusion */
+    int format; /* of its blocks: 0 as format_ratio says, else one more than bf16, fp8, 4bit: see tier_format_ratio */
 };
 /* Bytes here over bytes in HBM, where a KV element has `kv_element_bytes`. */
 double tier_format_ratio(const struct tier_options *tier, double kv_element_bytes);

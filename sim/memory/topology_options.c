@@ -4,6 +4,7 @@
 const char *const scope_names[] = {"gpu", "socket", "node", "pod", "instance", NULL};
 static const char *const promote_names[] = {"auto", "always", "never", NULL};
 static const char *const format_names[] = {"ratio", "bf16", "fp8", "4bit", NULL};
+static const char *const inclusion_names[] = {"inclusive", "exclusive", NULL};
 static const char *const write_names[] = {"none", "fill", "completion", "eviction", NULL};
 
 #define WAY(member) offsetof(struct copy_way, member)
@@ -265,6 +266,14 @@ const struct option tier_options_table[] = {
      .help =
          "whether blocks that are read from further down stay here: auto where the path stages them here or the tier "
          "is written as HBM fills; always, never"},
+    {.name = "inclusion",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(struct tier_options, inclusion),
+     .fallback = "inclusive",
+     .choices = inclusion_names,
+     .help =
+         "inclusive: a block that is read from here into HBM stays here too; exclusive: it is dropped here, and comes "
+         "again by `write: eviction` (or completion) when the tier above loses it"},
     {.name = "format",
      .kind = OPTION_CHOICE,
      .offset = offsetof(struct tier_options, format),

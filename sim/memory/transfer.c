@@ -162,6 +162,42 @@ static void unpin_source(struct hierarchy *h, const struct transfer *transfer, u
         tier_delete(from->tier, slot, now);
 }
 
+static bool is_exclusive(const struct hierarchy *h, uint32_t level) {
+    return h->levels[level].options->inclusion == INCLUSION_EXCLUSIVE;
+}
+
+/* An exclusive tier drops what has gone up from it, but for what others are still reading. */
+static void drop_read(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
+    struct tier *from = level_tier(h, transfer->from, transfer->instance);
+    for (uint32_t i = 0; is_exclusive(h, transfer->from) && i < transfer->count; i++)
+        if (tier_state(from, transfer->source[i]) == SLOT_RESIDENT && tier_block(from, transfer->source[i])->refs == 0)
+            tier_delete(from, transfer->source[i], now);
+}
+
+/* What HBM had again before it had landed below, having been computed anew. */
+static void drop_landed(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
+    struct tier *to = level_tier(h, transfer->to, transfer->instance), *hbm = level_tier(h, 0, transfer->instance);
+    if (transfer->kind != TRANSFER_EVICT || !is_exclusive(h, transfer->to))
+        return;
+    for (uint32_t i = 0; i < transfer->count; i++) {
+        uint32_t slot = transfer->target[i];
+        if (tier_state(to, slot) == SLOT_RESIDENT && tier_block(to, slot)->refs == 0 &&
+            tier_find(hbm, tier_block(to, slot)->id) != SLOT_NONE)
+            tier_delete(to, slot, now);
+    }
+}
+
+void drop_below(struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count, sim_time now) {
+    for (uint32_t level = 1; level < h->level_count; level++) {
+        struct tier *tier = level_tier(h, level, instance);
+        for (uint32_t i = 0; is_exclusive(h, level) && i < count; i++) {
+            uint32_t slot = tier_find(tier, ids[i]);
+            if (slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT && tier_block(tier, slot)->refs == 0)
+                tier_delete(tier, slot, now);
+        }
+    }
+}
+
 /* A tier that is written as HBM fills holds what HBM holds, so what comes from further down goes there too. */
 static void load_done(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
     struct tier *hbm = level_tier(h, 0, transfer->instance);
@@ -174,13 +210,14 @@ static void load_done(struct hierarchy *h, const struct transfer *transfer, sim_
     for (uint32_t level = 1; level < transfer->from; level++) {
         const struct tier_options *options = h->levels[level].options;
         bool fills = options->write == WRITE_FILL && h->levels[level].write_from == 0;
-        if (options->promote == PROMOTE_NEVER)
+        if (options->promote == PROMOTE_NEVER || is_exclusive(h, level))
             continue;
         if (h->levels[transfer->from].stages[level])
             keep_staged(h, transfer, level, now);
         else if (fills || (options->promote == PROMOTE_ALWAYS && route_of(h, transfer->instance, 0, level)->count > 0))
             offload(h, transfer->instance, 0, level, ADMIT_FILL, transfer->target, transfer->count, true, now);
     }
+    drop_read(h, transfer, now);
     tier_release_all(hbm, transfer->target, transfer->count, now);
 }
 
@@ -199,7 +236,10 @@ static void store_done(struct hierarchy *h, const struct transfer *transfer, sim
     }
     shelf_pin(level_bank(h, transfer->to, transfer->instance)->shelf, transfer->target, transfer->count, now);
     offload_all(h, transfer->instance, transfer->to, WRITE_FILL, transfer->target, transfer->count, now);
+    if (transfer->promotes)
+        drop_read(h, transfer, now);
     tier_release_all(to, transfer->target, transfer->count, now);
+    drop_landed(h, transfer, now);
 }
 
 static void swap_done(struct hierarchy *h, const struct transfer *transfer, sim_time now) {
