@@ -69,6 +69,37 @@ static void a_fill_and_a_fetch_take_latency_and_bytes_over_bandwidth(void **stat
     world_close(world);
 }
 
+/* Asking costs 5 us and 0.1 us a block before the load; what was written is found 50 us later, not sooner. */
+static void an_index_costs_and_lags(void **state) {
+    (void)state;
+    static const char tiers[] = "tiers: [{name: hbm}, {name: dram, capacity: 40 kB, write: fill, index_lookup: 5 us, "
+                                "index_per_block: 0.1 us, index_delay: 50 us}]";
+    struct world *world = world_open(node_text, tiers, 10, 1000);
+    world->alarm = engine_add(world->engine, world_alarm, world);
+    world_start(world);
+    world_seed(world, 100, 6);
+    sim_time listed = world->transfer[0].end_ns + 50 * US;
+    assert_int_equal(world->transfer[0].end_ns, 2 * US + 6000 / 2);
+    empty_hbm(world);
+    struct asker *asker = asker_open(100);
+    struct kv_lookup found;
+    world_run(world, listed - 1);
+    kv_lookup(world->hierarchy, 0, asker->ids, 6, &found);
+    assert_int_equal(found.lower_blocks, 0);
+    world_run(world, listed);
+    kv_lookup(world->hierarchy, 0, asker->ids, 6, &found);
+    assert_int_equal(found.lower_blocks, 6);
+    sim_time start = engine_now(world->engine);
+    double predicted = kv_predict_fetch_s(world->hierarchy, 0, 1, 6);
+    assert_int_equal(asker_begin(world, asker, 6, 7), KV_LOADING);
+    world_run(world, SIM_NEVER - 1);
+    assert_int_equal(world->loaded_at[0] - start, 1 * US + 6000 + 5 * US + 600);
+    assert_float_equal(predicted, (1 + 6 + 5.6) * 1e-6, 1e-10);
+    asker_end(world, asker);
+    free(asker);
+    world_close(world);
+}
+
 static void ranks_load_in_lock_step_over_their_own_links(void **state) {
     (void)state;
     struct world *world = world_open(node_text, two_tiers, 10, 1000);
@@ -527,6 +558,7 @@ static void completion_writes_all_blocks_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fill_and_a_fetch_take_latency_and_bytes_over_bandwidth),
+        cmocka_unit_test(an_index_costs_and_lags),
         cmocka_unit_test(ranks_load_in_lock_step_over_their_own_links),
         cmocka_unit_test(an_instance_uses_all_sockets_it_spans),
         cmocka_unit_test(replicas_cross_every_ranks_link),

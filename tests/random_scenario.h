@@ -35,7 +35,8 @@ static inline void random_tiers(FILE *out, uint64_t *r) {
         static const char *const admits[] = {"", ", admit: second-hit",
                                              ", admit: {name: second-hit, hits: 3, entries: 50}",
                                              ", admit: hicache-selective", ", admit: dynamo-frequency"},
-                                 *const promotes[] = {"", ", promote: always", ", promote: never"},
+                                 *const promotes[] = {"", ", promote: always, index_lookup: 1 ms, index_delay: 2 s",
+                                                      ", promote: never"},
                                  *const formats[] = {", format_ratio: 1", ", format_ratio: 0.5", ", format: fp8",
                                                      ", format: 4bit"};
         fprintf(out, "  - {name: %s, scope: %s, capacity: %llu MB, write: %s, evict: %s%s%s%s%s}\n", names[t],

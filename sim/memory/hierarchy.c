@@ -86,6 +86,8 @@ static void create_units(struct hierarchy *h, uint32_t index) {
         unit->tier = tier_create(&tier);
         admission_create(unit);
         unit->hits = below_admit & NEED_HITS ? lazy_alloc(unit->slots, sizeof *unit->hits) : NULL;
+        unit->listed =
+            level->options->index_delay_s > 0 && index > 0 ? lazy_alloc(unit->slots, sizeof *unit->listed) : NULL;
         unit->facts = keeps_facts ? lazy_alloc(unit->slots, sizeof *unit->facts) : NULL;
     }
     h->has_timers |= level->options->evict_policy->timer != NULL;
@@ -175,6 +177,7 @@ void hierarchy_destroy(struct hierarchy *h) {
             tier_destroy(unit->tier);
             lazy_free(unit->facts, unit->slots, sizeof *unit->facts);
             lazy_free(unit->hits, unit->slots, sizeof *unit->hits);
+            lazy_free(unit->listed, unit->slots, sizeof *unit->listed);
             admission_destroy(unit);
             shelf_destroy(unit->shelf);
         }

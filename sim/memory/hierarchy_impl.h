@@ -32,7 +32,8 @@ struct bank {
     const struct admit_policy *admit;
     void *admit_self;
     sim_time admit_wake;
-    uint16_t *hits; /* by slot: look-ups that found it here; NULL: nobody below asks */
+    sim_time *listed; /* by slot: since when the index has it; NULL: at once */
+    uint16_t *hits;   /* by slot: look-ups that found it here; NULL: nobody below asks */
     char name[UNIT_NAME_MAX];
 };
 
@@ -145,6 +146,17 @@ static inline struct route *route_of(const struct hierarchy *h, uint32_t instanc
 static inline bool can_copy(const struct hierarchy *h, uint32_t instance, uint32_t from, uint32_t to) {
     const struct route *route = route_of(h, instance, from, to);
     return route->count > 0 && !route->down && level_bank(h, to, instance)->lost == 0;
+}
+
+/* Whether a look-up finds what is in the slot. */
+static inline bool bank_finds(const struct bank *unit, uint32_t slot, sim_time now) {
+    return slot != SLOT_NONE && tier_state(unit->tier, slot) == SLOT_RESIDENT &&
+           (!unit->listed || unit->listed[slot] <= now);
+}
+/* A block is there from now on. */
+static inline void bank_lists(struct bank *unit, const struct tier_options *options, uint32_t slot, sim_time now) {
+    if (unit->listed && slot != SLOT_NONE)
+        unit->listed[slot] = now + (sim_time)(options->index_delay_s * 1e9 + 0.5);
 }
 
 /* hierarchy.c */

@@ -159,7 +159,7 @@ static void pin_sources(struct hierarchy *h, const struct kv *kv, const struct o
         for (; level < h->level_count; level++) {
             const struct tier *tier = level_tier(h, level, plan->instance);
             slot = tier_find(tier, plan->identity->ids[i]);
-            if (slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT &&
+            if (bank_finds(level_bank(h, level, plan->instance), slot, now) &&
                 !route_of(h, plan->instance, level, 0)->down)
                 break;
         }

@@ -3,23 +3,20 @@
 
 enum { CHUNK_BLOCKS = 64 }; /* looked up together in every tier: many finds at once, few beyond the first gap */
 
-static bool resident(const struct tier *tier, uint32_t slot) {
-    return slot != SLOT_NONE && tier_state(tier, slot) == SLOT_RESIDENT;
-}
-
 /* The fastest level below HBM that holds each of up to CHUNK_BLOCKS ids; 0: none. */
 static void find_levels(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
                         uint32_t *levels) {
     uint32_t slots[CHUNK_BLOCKS];
     for (uint32_t i = 0; i < count; i++)
         levels[i] = 0;
+    sim_time now = engine_now(h->setup.engine);
     for (uint32_t level = h->level_count; level-- > 1;) {
-        const struct tier *tier = level_tier(h, level, instance);
+        const struct bank *unit = level_bank(h, level, instance);
         if (route_of(h, instance, level, 0)->down)
             continue;
-        tier_find_all(tier, ids, count, slots);
+        tier_find_all(unit->tier, ids, count, slots);
         for (uint32_t i = 0; i < count; i++)
-            if (resident(tier, slots[i]))
+            if (bank_finds(unit, slots[i], now))
                 levels[i] = level;
     }
 }

@@ -103,6 +103,8 @@ struct tier_options {
     const void *admit_options;
     int promote;   /* enum promotion */
     int inclusion; /* enum inclusion */
+    /* The index that says what is here: its cost, paid by a load, and how old it is. */
+    double index_lookup_s, index_per_block_s, index_delay_s;
     int format; /* of its blocks: 0 as format_ratio says, else one more than bf16, fp8, 4bit: see tier_format_ratio */
 };
 /* Bytes here over bytes in HBM, where a KV element has `kv_element_bytes`. */

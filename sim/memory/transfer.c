@@ -80,6 +80,9 @@ double transfer_software_s(const struct hierarchy *h, uint32_t from, uint32_t to
     if (connector)
         seconds += to == 0 ? connector->load_s.value + connector->load_per_token_s.value * tokens
                            : connector->store_s.value + connector->store_per_token_s.value * tokens;
+    if (to == 0 && from > 0)
+        seconds +=
+            h->levels[from].options->index_lookup_s + h->levels[from].options->index_per_block_s * (double)blocks;
     /* A copy between two formats is decoded and encoded. */
     const uint32_t ends[] = {from, to};
     for (int i = 0; i < 2; i++) {
@@ -142,6 +145,7 @@ static void keep_staged(struct hierarchy *h, const struct transfer *transfer, ui
                 return;
             slot = tier_insert(stage->tier, &block, SLOT_RESIDENT, now);
             facts_keep(stage, slot, &block);
+            bank_lists(stage, h->levels[level].options, slot, now);
             shelf_pin(stage->shelf, &slot, 1, now);
             stage->written_bytes += h->levels[level].block_bytes;
             stage->promoted_bytes += h->levels[level].block_bytes;
@@ -233,6 +237,8 @@ static void store_done(struct hierarchy *h, const struct transfer *transfer, sim
         else if (transfer->from == 0)
             tier_left(from, transfer->source[i], now);
         tier_landed(to, transfer->target[i], now);
+        bank_lists(level_bank(h, transfer->to, transfer->instance), h->levels[transfer->to].options,
+                   transfer->target[i], now);
     }
     shelf_pin(level_bank(h, transfer->to, transfer->instance)->shelf, transfer->target, transfer->count, now);
     offload_all(h, transfer->instance, transfer->to, WRITE_FILL, transfer->target, transfer->count, now);
