@@ -266,6 +266,31 @@ static void too_long(void **state) {
     said_free(&said);
 }
 
+/* A tier above a faster one runs, and is told. An object store and DRAM of other nodes are tiers by configuration
+ * alone.
+ */
+static void slower_above_faster(void **state) {
+    (void)state;
+    static const char text[] =
+        "name: order\nmodel: llama-3.1-8b\nnode: hgx-h100\ninstances: 1\nstop_after: 5 s\ntiers: [{name: hbm}, {name: "
+        "%s, "
+        "scope: pod, capacity: 1 TB, write: fill}, {name: %s, scope: pod, capacity: 1 TB, write: eviction}]\nworkload: "
+        "{generate: {duration: 5 s, arrivals: {process: poisson, rate: 10/s}}}\n";
+    char filled[1024];
+    snprintf(filled, sizeof filled, text, "object", "peer");
+    put_file(folder, "s.yaml", filled);
+    struct said said = RUN_VERB(run, folder, "s.yaml");
+    assert_int_equal(said.code, EXIT_FINE);
+    assert_non_null(strstr(said.out, "Warning: 'order' has its object above its peer, and reads from it take "));
+    said_free(&said);
+    snprintf(filled, sizeof filled, text, "peer", "object");
+    put_file(folder, "s.yaml", filled);
+    said = RUN_VERB(run, folder, "s.yaml");
+    assert_int_equal(said.code, EXIT_FINE);
+    assert_null(strstr(said.out, "Warning: 'order' has its "));
+    said_free(&said);
+}
+
 /* One variant that cannot be is a row; when none is left it is the input that is at fault. */
 static void variant_fails(void **state) {
     (void)state;
@@ -297,6 +322,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_and_values), cmocka_unit_test(names),    cmocka_unit_test(fleets),
         cmocka_unit_test(no_link),         cmocka_unit_test(files),    cmocka_unit_test(options),
-        cmocka_unit_test(traces),          cmocka_unit_test(too_long), cmocka_unit_test(variant_fails)};
+        cmocka_unit_test(traces),          cmocka_unit_test(too_long), cmocka_unit_test(slower_above_faster),
+        cmocka_unit_test(variant_fails)};
     return cmocka_run_group_tests(tests, begin, finish);
 }

@@ -183,6 +183,40 @@ static void tell_dropped(const struct scenario *scenario, const struct verdict *
     }
 }
 
+/* Seconds for 1 GB from a tier to HBM on an idle node. */
+static double idle_read_s(const struct variant *v, uint32_t tier) {
+    const struct tier_options *options = (const struct tier_options *)v->options.tiers.items + tier;
+    struct topology_hop hops[TOPOLOGY_HOPS_MAX];
+    uint32_t count = topology_hops(&v->node, &v->options.tiers, tier, 0, hops, NULL);
+    double latency_s = 0, slowest_s = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct link_options *link = &hops[i].link->link;
+        bool writes = hops[i].direction == NETWORK_WRITE && link->write.bandwidth_bytes_per_s > 0;
+        const struct link_direction *way = writes ? &link->write : &link->read;
+        double links = hops[i].link->scope == SCOPE_GPU ? (double)v->options.tp : 1,
+               s = 1e9 * options->format_ratio / (way->bandwidth_bytes_per_s * links);
+        latency_s += way->latency_s;
+        slowest_s = s > slowest_s ? s : slowest_s;
+    }
+    return latency_s + slowest_s;
+}
+
+/* Tiers stand in order, the fastest first: a block is read from the first that holds it. */
+static void tell_slower(const struct scenario *scenario, const struct verdict *verdicts, FILE *out) {
+    for (size_t i = 0; i < scenario->count; i++) {
+        const struct variant *v = &scenario->variants[i];
+        const struct tier_options *tiers = v->options.tiers.items;
+        for (uint32_t t = 1; !verdicts[i].failed && t + 1 < v->options.tiers.count; t++) {
+            double above_s = idle_read_s(v, t), below_s = idle_read_s(v, t + 1);
+            if (above_s > 1.05 * below_s)
+                fprintf(out,
+                        "Warning: '%s' has its %s above its %s, and reads from it take %.1f times as long (idle).\n  "
+                        "hint: tiers: the fastest first\n",
+                        v->name, tiers[t].name, tiers[t + 1].name, above_s / below_s);
+        }
+    }
+}
+
 /* "  - decode steps: 91 % of their time measured, 9 % extrapolated; 90 % interval -6/+6 %" */
 static void tell_step(const struct variant *v, const char *kind, const struct step_shape *shape, FILE *out) {
     struct step_cost cost = step_cost(v->model, shape);
@@ -295,6 +329,7 @@ void report_story(const struct scenario *scenario, const struct verdict *verdict
         breakage_tell(scenario, verdicts, out);
         report_flips(scenario, verdicts, cheapest, out);
         tell_wear(scenario, verdicts, out);
+        tell_slower(scenario, verdicts, out);
         tell_dropped(scenario, verdicts, out);
         tell_rejected(scenario, verdicts, out);
         tell_basis(&scenario->variants[shown], &verdicts[shown], out);
