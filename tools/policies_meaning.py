@@ -229,10 +229,10 @@ def main():
             "*in SLO* counts the tokens of requests that keep it. Not compared: " + ", ".join(sorted(BLIND - {'skeleton'})) + ",",
             "since a run does not tell policies of queues, sessions' ends and costs yet.", "",
             "What to see, and why:",
-            "- Three tiers level most policies out: in the recorded window those within a point of LRU's hits do not differ from it in TTFT p99",
-            "  (what the tail waits for is prompts that nobody has seen). Even clairvoyance gains little: most of what is lost is text seen once.",
+            "- Three tiers level most policies out: in the recorded window those within a point of LRU's hits do not differ from it in TTFT p99,",
+            "  and seeing the future gains about a point of hits.",
             "- Policies that scatter their victims over a prefix (random, LHD, W-TinyLFU) lose more than they do flat: one gap costs all behind it.",
-            "- Admission by second hit writes a fraction of the bytes, and costs about half of the hits: most of a chat is asked for twice at most.",
+            "- Admission by second hit writes a tenth of the bytes, and costs more than half of the hits: a block's first return finds nothing.",
             "- Exclusive tiers do not clearly hit more here: what a load drops below, the next eviction writes again (more bytes go down to DRAM).",
             "- Drive writes a day are those of a short window at full pace on a drive of 1 TB: for comparing policies, not for planning.", ""]
     rows = []
