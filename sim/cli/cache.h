@@ -18,7 +18,7 @@ struct cache_arguments {
     double sample;  /* of a curve: share of the blocks, 0: found out */
     uint64_t parts; /* of a curve: samples, 0: as usual */
     uint64_t seed, skip, queue;
-    bool prefix, full_blocks, dedupe, json, curve, by_role, by_tenant;
+    bool prefix, full_blocks, dedupe, json, curve, by_role, by_tenant, bound;
 };
 void cache_parse(int argc, char **argv, struct cache_arguments *arguments);
 
@@ -89,6 +89,9 @@ struct evict_costs cache_costs(uint32_t block_tokens);
 /* `tiersim cache --replay-log`: what the tiers of a run saw, through the policies that it had or others. */
 int cache_replay_log(const struct cache_arguments *a, struct arena *arena, struct error *err);
 
+/* --bound: for each size the most prefill that any policy could save, an array `bounds`. */
+struct json;
+void cache_print_bounds(struct json *json, const struct cache_work *work);
 void cache_print_json(const struct cache_work *work);
 void cache_print_table(const struct cache_work *work, struct arena *arena);
 /* -1: the file cannot be written. */

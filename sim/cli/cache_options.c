@@ -21,6 +21,7 @@ enum {
     KEY_DEDUPE,
     KEY_QUEUE,
     KEY_REPLAY_LOG,
+    KEY_BOUND,
     KEY_CURVE,
     KEY_SAMPLE,
     KEY_SAMPLES,
@@ -61,6 +62,8 @@ static const struct argp_option choices[] = {
      "of the trace: mooncake, bailian, agentic, oracle (oracleGeneral) or lines (id[,size]); found out by default", 0},
     {"queue", KEY_QUEUE, "N", 0,
      "the next N requests wait and say what they will ask for (policies that look at a queue)", 0},
+    {"bound", KEY_BOUND, NULL, 0,
+     "with --semantics prefix and --json: seconds of prefill computed, and the most that any policy could save", 0},
     {"replay-log", KEY_REPLAY_LOG, "FILE", 0,
      "instead of a trace: what each tier of a run saw (run --access-log FILE), through the policy that it had and "
      "those of "
@@ -138,6 +141,8 @@ static error_t parse_more(int key, char *text, struct argp_state *state) {
         a->trace = text;
         return 0;
     case ARGP_KEY_END:
+        if (a->bound && (!a->prefix || !a->json || a->curve))
+            argp_error(state, "--bound goes with --semantics prefix and --json, without --curve");
         if (a->replay_log && a->trace)
             argp_error(state, "a TRACE or a --replay-log, not both");
         if (a->replay_log)
@@ -199,6 +204,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case KEY_DEDUPE:
         a->dedupe = true;
+        return 0;
+    case KEY_BOUND:
+        a->bound = true;
         return 0;
     case KEY_REPLAY_LOG:
         a->replay_log = text;

@@ -77,6 +77,8 @@ static void print_json_result(struct json *json, const struct cache_work *work, 
         json_number(json, "state_bytes_per_block", job->state_bytes);
     if (work->trace->sizes && job->method != CACHE_SAMPLED && (job->method == CACHE_REPLAYED || job->size.bytes))
         json_number(json, "byte_miss_ratio", 1 - share(r->hit_bytes, r->bytes));
+    if (work->arguments->bound)
+        json_number(json, "computed_s", r->computed_s);
     json_number(json, "wall_s", job->wall_s);
     json_object_end(json);
 }
@@ -95,6 +97,8 @@ void cache_print_json(const struct cache_work *work) {
     json_integer(&json, "unique", (int64_t)work->trace->unique);
     json_integer(&json, "requests", work->trace->request_count);
     json_integer(&json, "skipped_requests", (int64_t)a->skip);
+    if (a->bound)
+        cache_print_bounds(&json, work);
     json_array(&json, "results");
     for (size_t i = 0; i < work->job_count; i++)
         print_json_result(&json, work, &work->jobs[i]);
