@@ -155,7 +155,8 @@ static void name_blocks(const struct line *line, uint32_t block_tokens, struct l
     for (uint32_t i = 0; i < out->id_count; i++) {
         if (i % per_hash == 0)
             name = mixed(name, line->hashes[i / per_hash]);
-        out->ids[i] = i % per_hash == 0 ? name : mixed(name, i % per_hash);
+        /* Not as a hash of the trace: those may be as small as the block's number. */
+        out->ids[i] = i % per_hash == 0 ? name : mixed(~name, i % per_hash);
     }
 }
 
