@@ -31,7 +31,9 @@ struct price all_reduce_price(const struct machine *machine, double bytes, doubl
 }
 
 struct price small_price(const struct machine *machine, double bytes, double count) {
-    double moving_s = bytes / machine->small_bandwidth;
+    /* Activations were written by the kernel before: what the L2 keeps of them is read and written there. */
+    double kept = bytes < machine->l2_bytes ? bytes : machine->l2_bytes;
+    double moving_s = (bytes - kept) / machine->small_bandwidth + (kept > 0 ? kept / machine->l2_bandwidth : 0.0);
     struct price price = {
         .seconds = count * (machine->small_s + moving_s), .bytes = count * bytes, .basis = machine->floor};
     price.basis = basis_weaker(price.basis, BASIS_EXTRAPOLATED);

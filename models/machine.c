@@ -153,8 +153,8 @@ static void draw_hardware(struct machine *m, const struct draw *draw) {
     double all = m->hardware[SHARE_ALL] * draw->common[ERROR_HARDWARE + SHARE_ALL];
     for (int i = 0; i < SHARES; i++)
         slower[i] = error_factor(m->hardware[i] * draw->common[ERROR_HARDWARE + i] + all);
-    double *const memory[] = {&m->gemm.bandwidth, &m->decode.bandwidth, &m->decode.cta_rate, &m->prefill.bandwidth,
-                              &m->small_bandwidth};
+    double *const memory[] = {&m->gemm.bandwidth,    &m->decode.bandwidth, &m->decode.cta_rate,
+                              &m->prefill.bandwidth, &m->small_bandwidth,  &m->l2_bandwidth};
     double *const compute[] = {&m->gemm.flops[DTYPE_BF16], &m->gemm.flops[DTYPE_FP8], &m->gemm.flops[DTYPE_INT4],
                                &m->decode.flops};
     double *const fixed[] = {&m->gemm.t0_s,
@@ -216,6 +216,8 @@ int machine_resolve(const struct step_model_options *options, struct machine *m,
     m->peak_flops[DTYPE_FP8] = gpu->fp8_flops.value > 0 ? gpu->fp8_flops.value : gpu->bf16_flops.value;
     m->small_s = profile->small.kernel_s.value;
     m->small_bandwidth = profile->small.bandwidth_share.value * m->peak_bandwidth;
+    m->l2_bandwidth = profile->small.l2_bandwidth_share * m->peak_bandwidth;
+    m->l2_bytes = m->l2_bandwidth > 0 ? profile->small.l2_bytes : 0.0;
     m->layer_s = profile->small.layer_s.value;
     m->step_s = profile->small.step_s.value;
     m->small_noise = (struct fit_noise){.source = ERROR_SMALL, .sigma = profile->small.spread};

@@ -55,7 +55,7 @@ struct machine {
     struct prefill_machine prefill;
     struct collective_machine collective[COLLECTIVES_MAX];
     int collectives;
-    double small_s, small_bandwidth, layer_s, step_s;
+    double small_s, small_bandwidth, l2_bandwidth, l2_bytes, layer_s, step_s;
     struct fit_noise small_noise;
     double peak_bandwidth, peak_flops[DTYPE_COUNT], link;
     double hardware[SHARES]; /* hardware_spread: 0 on the GPU that the profile was fitted on */

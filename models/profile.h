@@ -75,6 +75,8 @@ struct decode_rule {
 struct small_kernels {
     struct figure kernel_s;        /* a small kernel in a replayed graph */
     struct figure bandwidth_share; /* of datasheet HBM bandwidth */
+    double l2_bandwidth_share; /* of the same, for bytes that the L2 keeps from the kernel before; 0: not measured */
+    double l2_bytes;           /* that it keeps */
     struct figure layer_s, step_s; /* gaps a layer and a step */
     double spread;
 };

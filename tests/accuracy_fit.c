@@ -70,10 +70,11 @@ static void test_fit_small(void **state) {
     struct points points[STEP_OPS];
     struct step_finder finder = {load_arch};
     must_load(timings_open("results/calibration/h200", h200.arena, &source, &err), &err);
-    struct measured made[] = {{.group = "step", .params = "model=qwen2.5-7b kind=decode batch=1 context=1024"},
-                              {.group = "step", .params = "model=qwen2.5-7b kind=decode batch=1 context=16384"},
-                              {.group = "step", .params = "model=qwen2.5-7b kind=decode batch=8 context=1024"},
-                              {.group = "step", .params = "model=llama-3.1-8b kind=decode batch=1 context=1024"}};
+    struct measured made[] = {
+        {.group = "step", .variant = "graph", .params = "model=qwen2.5-7b kind=decode batch=1 context=1024"},
+        {.group = "step", .variant = "graph", .params = "model=qwen2.5-7b kind=decode batch=1 context=16384"},
+        {.group = "step", .variant = "graph", .params = "model=qwen2.5-7b kind=decode batch=8 context=1024"},
+        {.group = "step", .variant = "graph", .params = "model=llama-3.1-8b kind=decode batch=1 context=1024"}};
     enum { MADE = sizeof made / sizeof *made };
     struct measured_rows rows = {made, MADE, 0};
     profile.small.kernel_s.value = 2.5e-6;

@@ -48,10 +48,11 @@ static void held_to(const struct kernel_profile *profile, const struct gpu *gpu,
 
 static void held_out_rows(void **state) {
     (void)state;
-    static const struct expected expected[] = {{"gemm bf16", 0.05, 0.12, 200},
-                                               {"decode attention bf16", 0.02, 0.065, 100},
-                                               {"decode attention fp8", 0.03, 0.15, 50},
-                                               {"prefill attention", 0.05, 0.12, 90}};
+    static const struct expected expected[] = {{"gemm bf16", 0.05, 0.12, 350},
+                                               {"gemm fp8", 0.05, 0.12, 100},
+                                               {"decode attention bf16", 0.02, 0.05, 140},
+                                               {"decode attention fp8", 0.06, 0.07, 20},
+                                               {"prefill attention", 0.06, 0.14, 130}};
     struct models models = models_open("h200-sxm");
     assert_string_equal(models.profile->gpu, "h200-sxm");
     held_to(models.profile, models.gpu, POINTS_HELD_OUT, expected, sizeof expected / sizeof *expected);
@@ -60,12 +61,43 @@ static void held_out_rows(void **state) {
 
 static void h200_from_h100(void **state) {
     (void)state;
-    static const struct expected expected[] = {{"gemm bf16", 0.09, 0.22, 200},
-                                               {"decode attention bf16", 0.16, 0.35, 100},
-                                               {"decode attention fp8", 0.30, 0.55, 50},
-                                               {"prefill attention", 0.30, 0.60, 90}};
+    static const struct expected expected[] = {{"gemm bf16", 0.07, 0.20, 350},
+                                               {"decode attention bf16", 0.20, 0.38, 140},
+                                               {"decode attention fp8", 0.22, 0.40, 20},
+                                               {"prefill attention", 0.14, 0.31, 130}};
     struct models h100 = models_open("h100-sxm"), h200 = models_open("h200-sxm");
     held_to(h100.profile, h200.gpu, POINTS_ALL, expected, sizeof expected / sizeof *expected);
+    arena_destroy(h100.arena);
+    arena_destroy(h200.arena);
+}
+
+/* Whole steps, of which a fit sees Qwen2.5-7B's decode at batch 1 alone: by the H200's own profile, and by the H100's.
+ */
+static void whole_steps(void **state) {
+    (void)state;
+    static const struct {
+        double own, own_p90, scaled;
+        size_t least;
+    } expected[STEP_OPS] = {
+        {0.03, 0.06, 0.08, 40}, {0.03, 0.06, 0.10, 20}, {0.03, 0.07, 0.06, 36}, {0.03, 0.06, 0.09, 24}};
+    struct models h100 = models_open("h100-sxm"), h200 = models_open("h200-sxm");
+    struct timing_source source = rows_of(h200.arena);
+    struct step_finder finder = {load_arch};
+    struct error err = {0};
+    for (int scaled = 0; scaled < 2; scaled++) {
+        struct points points[STEP_OPS];
+        must_load(predict_steps(&source.rows, h200.gpu, scaled ? h100.profile : h200.profile, finder, h200.arena,
+                                points, &err),
+                  &err);
+        for (int i = 0; i < STEP_OPS; i++) {
+            struct point_errors errors = point_errors(&points[i], POINTS_HELD_OUT, h200.arena);
+            print_message("%s: %zu held out, median %.1f %%, p90 %.1f %%\n", points[i].op, errors.count,
+                          100 * errors.median, 100 * errors.p90);
+            assert_true(errors.count >= expected[i].least);
+            assert_true(errors.median <= (scaled ? expected[i].scaled : expected[i].own));
+            assert_true(scaled || errors.p90 <= expected[i].own_p90);
+        }
+    }
     arena_destroy(h100.arena);
     arena_destroy(h200.arena);
 }
@@ -105,6 +137,7 @@ static void params_are_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(held_out_rows), cmocka_unit_test(h200_from_h100),
-                                       cmocka_unit_test(errors_by_hand), cmocka_unit_test(params_are_read)};
+                                       cmocka_unit_test(whole_steps), cmocka_unit_test(errors_by_hand),
+                                       cmocka_unit_test(params_are_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,7 @@ static void option_rows(void **state) {
         assert_true(o->offset >= offsetof(struct holder, link) && o->offset < sizeof(struct holder));
         assert_true(o->help && *o->help);
     }
-    assert_int_equal(rows, 7);
+    assert_int_equal(rows, 9);
     for (const struct option *o = link_direction_table; o->name; o++)
         assert_true(o->offset < sizeof(struct link_direction) && o->help && o->max > 0);
 }

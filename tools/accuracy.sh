@@ -23,3 +23,8 @@ held "H200, its own profile" \
 held "H200 from H100" \
     "The profile fitted on published timings of an H100, scaled by the datasheets: what a GPU without a profile of its own gets." \
     h100-sxm results/calibration/h200 --gpu h200-sxm
+
+printf '\n## A serving loop\n\n%s\n\n```\n' "A continuous-batching loop over the real decoder, paged pool, pinned DRAM and disk \
+(validate/loop), on the same trace: measured against what \`configs/scenarios/measured-loop.yaml\` gives. Targets: p50 and p90 within 5 %, p99 within 10 %."
+"$tiersim" validate configs/scenarios/measured-loop.yaml results/calibration/h200/loop_1.94.csv@1.94
+printf '```\n'

@@ -57,6 +57,7 @@ struct fit_problem {
     struct fit_rows rows;
     double *parameters; /* start, then solution */
     size_t parameter_count;
+    double tie;               /* a factor of e away from the start costs as much as this on one row; 0: 1 % */
     const char *const *names; /* as in the profile; NULL: unnamed */
     double (*predict)(const struct timing *row, const double *parameters, const void *context);
     const void *context;

@@ -5,8 +5,8 @@
  *   loop    host + latency + S / bandwidth + (N - 1) gap
  *   kernel  launch + max(S / bandwidth, blocks a CTA x (round trips x trip + block / CTA rate))
  *
- * Towards the GPU, blocks below 28 KiB go through the host's hands into the command buffer: the cliff. The break is
- * where it was seen, between 24 and 28 KiB, not a parameter of the fit. What a copying kernel keeps in flight is the
+ * Towards the GPU, blocks below 25 KiB go through the host's hands into the command buffer: the cliff. The break is
+ * where it was seen, between 24 and 26 KiB, not a parameter of the fit. What a copying kernel keeps in flight is the
  * kernel's design: 512 threads of 64 bytes. */
 #include <math.h>
 
@@ -19,7 +19,7 @@ enum { LAUNCH, KERNEL_BANDWIDTH, TRIP, CTA_RATE, KERNEL };
 static const char *const kernel_names[KERNEL] = {"kernel_launch", "kernel_bandwidth", "kernel_round_trip",
                                                  "kernel_cta_rate"};
 
-static const double small_below = 28672.0, in_flight = 32768.0;
+static const double small_below = 25600.0, in_flight = 32768.0;
 /* Of a small copy on the device; the rest is the host's part. */
 static const double latency_s = 3e-6;
 /* Descriptors of one transfer that cost link time: the submission of later ones is hidden. Copies of up to 50000 blocks

@@ -126,6 +126,17 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
     double p[PARAMETERS] = {8e-6, 6e-6, 6e6, 0.95 * profile->on.bandwidth_bytes_per_s, 3e-6, 1e-7, 1e-6,
                             5e-8, 1e-7, 50e9};
     double rate, outside;
+    const struct decode_fit *like = &profile->decode_bf16;
+    struct fit_rows all = fit_rows_where(timings, fp8 ? counts_fp8 : counts_bf16, in->arena);
+    /* The kernel's other dtype: its constants are where few rows begin from, and are held near to. */
+    bool few = fp8 && all.count < 3 * PARAMETERS;
+    if (few)
+        memcpy(p,
+               (const double[]){like->t0_s.value, like->ramp_s.value, like->ramp_half_bytes.value,
+                                like->bandwidth_bytes_per_s.value, like->tile_s.value, like->wave_s.value,
+                                like->split_s.value, like->split_each_s.value, like->split_wide_s.value,
+                                0.5 * like->cta_bytes_per_s.value}, /* as many tokens a second */
+               sizeof p);
     if (warm_rate(timings, fp8, in->arena, &rate, err) != 0)
         return -1;
     struct decode_context context = {
@@ -139,7 +150,6 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                            .sms = profile->on.sms,
                            .cta_rate = rate},
         .free = rate > 0 ? CTA_RATE : PARAMETERS};
-    struct fit_rows all = fit_rows_where(timings, fp8 ? counts_fp8 : counts_bf16, in->arena);
     fit->bytes_max = 0;
     for (size_t i = 0; i < all.count; i++)
         fit->bytes_max = fmax(fit->bytes_max, timing_kv_bytes(all.at[i]));
@@ -147,6 +157,7 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                                   .rows = fit_rows_held_out(all, false, in->arena),
                                   .parameters = p,
                                   .parameter_count = context.free,
+                                  .tie = few ? 0.05 : 0,
                                   .names = names,
                                   .predict = predict,
                                   .context = &context};

@@ -14,12 +14,13 @@ enum { rounds = 20 };
 static const double cauchy = 2.385;
 /* A parameter that the rows do not determine would run off to 0 or infinity. So each is tied to its start: a factor of
  * e away costs as much as 1 % on one row, far less than any row says of a parameter that it does determine. */
-static const double tie = 0.01;
+static const double default_tie = 0.01;
 
 /* What the solver sees. */
 struct tied {
     const struct fit_problem *problem;
     const gsl_vector *start; /* logarithms */
+    double tie;
 };
 
 static double log_residual(const struct fit_problem *problem, const struct timing *row) {
@@ -31,7 +32,7 @@ static int residuals(const gsl_vector *x, void *data, gsl_vector *f) {
     const struct fit_problem *problem = tied->problem;
     for (size_t i = 0; i < problem->parameter_count; i++) {
         problem->parameters[i] = exp(gsl_vector_get(x, i));
-        gsl_vector_set(f, problem->rows.count + i, tie * (gsl_vector_get(x, i) - gsl_vector_get(tied->start, i)));
+        gsl_vector_set(f, problem->rows.count + i, tied->tie * (gsl_vector_get(x, i) - gsl_vector_get(tied->start, i)));
     }
     for (size_t i = 0; i < problem->rows.count; i++) {
         double r = log_residual(problem, problem->rows.at[i]);
@@ -99,9 +100,11 @@ static void fill_quality(struct fit_problem *problem, const gsl_vector *weights,
         weight += gsl_vector_get(weights, i);
         plain += r * r;
     }
-    double variance = chi2 / (weight * (double)(n - p) / (double)n);
+    /* Ties hold what few rows leave open: then half of the rows count as free. */
+    double freedom = 2 * p > n ? 0.5 * (double)n : (double)(n - p);
+    double variance = chi2 / (weight * freedom / (double)n);
     *quality = (struct fit_quality){.rows = (int64_t)n,
-                                    .spread = sqrt(plain / (double)(n - p)),
+                                    .spread = sqrt(plain / freedom),
                                     .sigma = prediction_sigma(w->J, weights, covariance, n, variance)};
     for (size_t i = 0; i < p; i++)
         for (size_t j = 0; j < p; j++)
@@ -133,7 +136,8 @@ static int solve_rounds(const struct tied *tied, gsl_vector *at, gsl_vector *wei
 
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err) {
     size_t n = problem->rows.count, p = problem->parameter_count;
-    if (n <= p)
+    size_t least = problem->tie > 0 ? p / 2 : p + 1;
+    if (n < least)
         return error_set(err, "%s: %zu timings are too few to fit %zu constants\n  hint: measure more shapes",
                          problem->op, n, p);
     gsl_error_handler_t *handler = gsl_set_error_handler_off();
@@ -145,7 +149,8 @@ int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct e
     for (size_t i = 0; i < p; i++)
         gsl_vector_set(start, i, log(problem->parameters[i]));
     gsl_vector_memcpy(at, start);
-    int status = solve_rounds(&(struct tied){problem, start}, at, weights, w);
+    int status =
+        solve_rounds(&(struct tied){problem, start, problem->tie > 0 ? problem->tie : default_tie}, at, weights, w);
     if (status == GSL_SUCCESS)
         fill_quality(problem, weights, w, quality);
     gsl_vector_free(start);

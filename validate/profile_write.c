@@ -88,6 +88,9 @@ static void write_rest(FILE *out, const struct kernel_profile *profile) {
     fprintf(out, "small:\n");
     figure(out, "  ", "kernel", &profile->small.kernel_s, "s");
     figure(out, "  ", "bandwidth_share", &profile->small.bandwidth_share, "");
+    if (profile->small.l2_bandwidth_share > 0)
+        fprintf(out, "  l2_bandwidth_share: %.6e\n  l2_bytes: %.0f B\n", profile->small.l2_bandwidth_share,
+                profile->small.l2_bytes);
     figure(out, "  ", "layer", &profile->small.layer_s, "s");
     figure(out, "  ", "step", &profile->small.step_s, "s");
     fprintf(out, "  spread: %g\nspec_spread: %g\n", profile->small.spread, profile->spec_spread);
