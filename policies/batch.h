@@ -13,6 +13,9 @@ struct batch_view {
     uint32_t prefilling; /* sequences within their prompt, in order of admission */
     uint32_t waiting;
     int64_t waiting_tokens; /* prompt tokens of the first waiting request */
+    /* Predicted seconds of a step with all decodes and `tokens` more of the prompt that is next. */
+    double (*step_s)(const void *world, int64_t tokens);
+    const void *world;
 };
 /* A plan for one run of equal steps. */
 struct batch_plan {

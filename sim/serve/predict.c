@@ -26,13 +26,21 @@ static double step_s(const struct instance *instance, const struct batch_load *l
     return step_cost(instance->fleet->setup->model, &shape).seconds;
 }
 
+double predict_step_s(const void *batch_world, int64_t tokens) {
+    const struct batch_world *world = batch_world;
+    return step_s(world->instance, &world->load, world->computed, tokens);
+}
+
 /* What the batch policy gives a prompt that is alone beside the decodes. `load` loses them where they stand aside. */
 static int64_t chunk_of(const struct instance *instance, struct batch_load *load) {
     const struct cluster_setup *setup = instance->fleet->setup;
+    struct batch_world world = {instance, *load, 0};
     struct batch_view view = {.token_budget = setup->serve->token_budget,
                               .max_sequences = setup->serve->max_sequences,
                               .decoding = (uint32_t)load->decodes,
-                              .prefilling = 1};
+                              .prefilling = 1,
+                              .step_s = predict_step_s,
+                              .world = &world};
     struct batch_plan plan = {0};
     setup->batch->plan(setup->batch_options, &view, &plan);
     int64_t chunk = plan.prefill_tokens;

@@ -13,6 +13,13 @@ struct batch_load batch_load_now(const struct instance *instance);
 /* Seconds to compute tokens from..to-1 of a prompt beside `load`, in chunks as the batch policy gives them. Exact to
  * the model for up to four equal chunks, beyond that by Simpson's rule over them. */
 double predict_compute_s(const struct instance *instance, const struct batch_load *load, int64_t from, int64_t to);
+/* What a batch policy may ask: the world is of type struct batch_world, and lives as long as the view. */
+struct batch_world {
+    const struct instance *instance;
+    struct batch_load load;
+    int64_t computed; /* tokens of the next prompt that are computed */
+};
+double predict_step_s(const void *batch_world, int64_t tokens);
 /* Tokens of prompts in the batch that are not computed yet. */
 uint64_t predict_ahead_tokens(struct instance *instance);
 

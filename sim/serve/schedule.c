@@ -2,6 +2,7 @@
  * step needs is decided here; how many equal steps follow is bounded at the end (launch.c) by the first completion and
  * by the blocks at hand. */
 #include "sim/serve/schedule.h"
+#include "sim/serve/predict.h"
 
 /* Blocks for one step of the decodes. false: the step must wait for blocks that are leaving. */
 static bool reserve_decodes(struct instance *instance, struct composition *composing, sim_time now) {
@@ -78,11 +79,16 @@ struct composed {
 /* Composes one step; returns whether it holds anything. */
 static bool compose(struct instance *instance, bool force_decode, struct composed *out, sim_time now) {
     const struct cluster_setup *setup = instance->fleet->setup;
+    struct batch_world world = {instance, batch_load_now(instance), 0};
     struct batch_view view = {.token_budget = setup->serve->token_budget,
                               .max_sequences = setup->serve->max_sequences,
                               .decoding = instance->decoding.count,
                               .prefilling = instance->prefilling.count,
-                              .waiting = instance->waiting.count};
+                              .waiting = instance->waiting.count,
+                              .step_s = predict_step_s,
+                              .world = &world};
+    if (view.prefilling > 0)
+        world.computed = instance_request(instance, instance->prefilling.head)->computed;
     if (view.waiting > 0)
         view.waiting_tokens = instance_request(instance, instance->waiting.head)->target;
     struct composition composing = {0};
