@@ -64,6 +64,7 @@ static int ascending(const void *a, const void *b) {
 /* Cauchy weights from the residuals: a row far off (a clock that dropped, a library that chose badly) pulls little. The
  * scale is the median absolute residual. */
 static void reweigh(const gsl_vector *residual, size_t n, gsl_vector *weights) {
+    MUST(n > 0);
     double *size = malloc(n * sizeof *size);
     MUST(size != NULL);
     for (size_t i = 0; i < n; i++)
