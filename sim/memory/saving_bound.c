@@ -105,10 +105,11 @@ static double dual(struct search *s) {
 
 /* One price for all gaps: where a second of holding a block costs the same throughout. */
 static void begin(struct search *s) {
-    double best = dual(s), best_price = 0, most = 0;
+    enum { HALVINGS = 24 }; /* from the dearest block's value down to a ten-millionth of it */
+    double best = dual(s), best_price = 0, price = 0;
     for (uint64_t i = 0; i < s->count; i++)
-        most = s->items[i].value_s > most ? s->items[i].value_s : most;
-    for (double price = most; price > most * 1e-7; price *= 0.5) {
+        price = s->items[i].value_s > price ? s->items[i].value_s : price;
+    for (int halving = 0; price > 0 && halving < HALVINGS; halving++, price *= 0.5) {
         for (uint32_t k = 0; k < s->gaps; k++)
             s->price[k] = price;
         double found = dual(s);
