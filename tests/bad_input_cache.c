@@ -77,6 +77,13 @@ static void words(void **unused) {
             "no/such/p.svg");
     REFUSED("cannot write 'no/such/p.csv'", "hint:", "t.txt", "--policy", "lru", "--size", "1", "--csv",
             "no/such/p.csv");
+    REFUSED("--bound goes with --size", "", "t.txt", "--policy", "lru", "--curve", "--bound");
+    REFUSED("flat --bound does not go with --admit", "hint:", "t.txt", "--policy", "lru", "--size", "1", "--bound",
+            "--admit", "second-hit");
+    REFUSED("flat --bound does not go with a warm-up", "hint:", "t.txt", "--policy", "lru", "--size", "1", "--bound",
+            "--warmup", "1");
+    put_file(folder, "b.txt", "1,10\n2,20\n1,10\n");
+    REFUSED("--bound does not go with sizes in bytes", "hint:", "b.txt", "--policy", "lru", "--size", "30B", "--bound");
     REFUSED("both want standard output", "", "t.txt", "--policy", "lru", "--size", "1", "--csv", "-", "--json");
 }
 

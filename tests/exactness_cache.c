@@ -259,13 +259,46 @@ static void state(void **unused) {
     assert_true(bytes[2] > 52 + 960 * 16 / 512.0);
 }
 
+/* Belady keeps 1 where LRU keeps 2: four hits against three. Two prompts in turn and room for one: keeping one of them
+ * saves two prompts, and evicting policies that must take in what missed save none. */
+static void bounds(void **unused) {
+    (void)unused;
+    put_file(folder, "seven.txt", "1\n2\n1\n2\n3\n1\n3\n");
+    struct said said = CACHE("seven.txt", "--policy", "lru,belady", "--size", "2,3", "--bound", "--json");
+    EXPECT(said.out, "hits_at_most", 4, 4);
+    EXPECT(said.out, "share_of_bound", 0.75, 1, 1, 1);
+    said_free(&said);
+    char text[1024] = "";
+    for (int r = 0; r < 6; r++)
+        sprintf(text + strlen(text),
+                "{\"timestamp\": %d, \"input_length\": 512, \"output_length\": 1, \"hash_ids\": [%d]}\n", r, 1 + r % 2);
+    put_file(folder, "turns.jsonl", text);
+    said = CACHE("turns.jsonl", "--policy", "lru", "--size", "1,2", "--semantics", "prefix", "--bound", "--json");
+    double whole[2], most[2], saved[2], shares[2], computed[2];
+    assert_int_equal(numbers(said.out, "prompts_s", whole, 2), 2);
+    assert_int_equal(numbers(said.out, "saved_at_most_s", most, 2), 2);
+    assert_int_equal(numbers(said.out, "saved_s", saved, 2), 2);
+    assert_int_equal(numbers(said.out, "computed_s", computed, 2), 2);
+    assert_int_equal(numbers(said.out, "share_of_bound", shares, 2), 2);
+    double prompt_s = whole[0] / 6;
+    assert_true(most[0] >= 2 * prompt_s && most[0] < 2.05 * prompt_s);
+    assert_true(saved[0] == 0 && shares[0] == 0 && fabs(computed[0] / whole[0] - 1) < 1e-9);
+    assert_true(fabs(saved[1] / prompt_s - 4) < 1e-6 && fabs(shares[1] - 1) < 1e-6);
+    said_free(&said);
+    said = CACHE("turns.jsonl", "--policy", "lru", "--size", "2", "--semantics", "prefix", "--bound");
+    assert_non_null(strstr(said.out, "100.0 %"));
+    assert_non_null(strstr(said.out, "no policy saves more than"));
+    said_free(&said);
+    said = CACHE("seven.txt", "--policy", "lru", "--size", "2", "--bound", "--csv", "-");
+    assert_non_null(strstr(said.out, "miss_ratio_high,share_of_bound\n"));
+    assert_non_null(strstr(said.out, ",0.750000\n"));
+    said_free(&said);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes),
-                                       cmocka_unit_test(warm_up),
-                                       cmocka_unit_test(roles),
-                                       cmocka_unit_test(one_pass_and_replays),
-                                       cmocka_unit_test(threads_and_csv),
-                                       cmocka_unit_test(plot),
-                                       cmocka_unit_test(state)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes),           cmocka_unit_test(warm_up),
+                                       cmocka_unit_test(roles),           cmocka_unit_test(one_pass_and_replays),
+                                       cmocka_unit_test(threads_and_csv), cmocka_unit_test(plot),
+                                       cmocka_unit_test(state),           cmocka_unit_test(bounds)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -196,6 +196,8 @@ static int run_jobs(struct cache_work *work, struct cache_arguments *a, struct a
     work->costs = cache_costs(work->trace->block_tokens);
     if (plan_jobs(work, arena, err) != 0)
         return -1;
+    if (a->bound && cache_check_bound(work, err) != 0)
+        return -1;
     note_sizes(work);
     prepare_by(work, arena);
     foresee(work);
@@ -203,6 +205,8 @@ static int run_jobs(struct cache_work *work, struct cache_arguments *a, struct a
         cache_curve(work);
     else
         replay(work);
+    if (a->bound)
+        cache_find_bounds(work, arena);
     measure_state(work);
     return answer(work, arena, err);
 }

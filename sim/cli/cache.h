@@ -7,6 +7,7 @@
 #include "sim/base/option.h"
 #include "sim/memory/replay.h"
 #include "sim/memory/roles.h"
+#include "sim/memory/saving_bound.h"
 #include "sim/memory/shards.h"
 
 enum { CACHE_SAMPLES = 8 }; /* of a curve, unless said otherwise */
@@ -43,6 +44,12 @@ struct cache_job {
     double state_bytes;     /* of its policy, for a block it holds; < 0: not measured */
     double wall_s;
 };
+/* --bound, of one size. */
+struct cache_bound {
+    struct saving_bound saving; /* prefix */
+    double prompts_s;           /* prefix: computing all prompts whole */
+    uint64_t hits;              /* flat */
+};
 struct cache_work {
     const struct cache_arguments *arguments;
     struct replay_trace *trace;
@@ -55,6 +62,7 @@ struct cache_work {
     struct shards shards;         /* of a curve, made where one is sampled */
     uint8_t *roles;               /* --by role: by access */
     uint32_t tenants;             /* --by tenant: there are */
+    struct cache_bound *bounds;   /* --bound: by size, else NULL */
 };
 /* In a replay the queue and the agents' order are the trace's future too. */
 bool cache_sees_future(const struct cache_job *job);
@@ -89,8 +97,13 @@ struct evict_costs cache_costs(uint32_t block_tokens);
 /* `tiersim cache --replay-log`: what the tiers of a run saw, through the policies that it had or others. */
 int cache_replay_log(const struct cache_arguments *a, struct arena *arena, struct error *err);
 
-/* --bound: for each size the most prefill that any policy could save, an array `bounds`. */
+/* --bound: for each size the most that any policy could do (cache_saving.c says of what), work->bounds; what a job
+ * saves of prefill, and its share of the bound (NAN where that is 0); an array `bounds`. -1: not to be had here. */
 struct json;
+int cache_check_bound(const struct cache_work *work, struct error *err);
+void cache_find_bounds(struct cache_work *work, struct arena *arena);
+double cache_saved_s(const struct cache_work *work, const struct cache_job *job);
+double cache_bound_share(const struct cache_work *work, const struct cache_job *job);
 void cache_print_bounds(struct json *json, const struct cache_work *work);
 void cache_print_json(const struct cache_work *work);
 void cache_print_table(const struct cache_work *work, struct arena *arena);

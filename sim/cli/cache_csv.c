@@ -1,5 +1,6 @@
 /* --csv of `tiersim cache`: a line for each policy and size; with --by, more of them. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "sim/cli/cache.h"
@@ -20,6 +21,12 @@ static void write_job(FILE *out, const struct cache_work *work, const struct cac
             (unsigned long long)r->misses, missed, sampled ? e->low : missed, sampled ? e->high : missed);
     if (work->arguments->prefix)
         fprintf(out, ",%.6f,%.6f,%.6f", tokens, sampled ? e->token_low : tokens, sampled ? e->token_high : tokens);
+    if (work->bounds && work->arguments->prefix)
+        fprintf(out, ",%.9g", cache_saved_s(work, job));
+    if (work->bounds && isnan(cache_bound_share(work, job)))
+        fprintf(out, ",");
+    else if (work->bounds)
+        fprintf(out, ",%.6f", cache_bound_share(work, job));
     if (work->roles)
         for (uint32_t i = 0; i < ROLES; i++)
             fprintf(out, ",%llu,%llu", (unsigned long long)job->by[i].accesses, (unsigned long long)job->by[i].hits);
@@ -33,6 +40,10 @@ static void write_all(FILE *out, const struct cache_work *work) {
     fprintf(out, "policy,clairvoyant,size,size_unit,method,accesses,misses,miss_ratio,miss_ratio_low,miss_ratio_high");
     if (work->arguments->prefix)
         fprintf(out, ",token_hit_ratio,token_hit_ratio_low,token_hit_ratio_high");
+    if (work->bounds && work->arguments->prefix)
+        fprintf(out, ",saved_s");
+    if (work->bounds)
+        fprintf(out, ",share_of_bound");
     if (work->roles)
         for (uint32_t i = 0; i < ROLES; i++)
             fprintf(out, ",%s_accesses,%s_hits", role_names[i], role_names[i]);

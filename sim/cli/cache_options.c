@@ -141,8 +141,8 @@ static error_t parse_more(int key, char *text, struct argp_state *state) {
         a->trace = text;
         return 0;
     case ARGP_KEY_END:
-        if (a->bound && (!a->prefix || !a->json || a->curve))
-            argp_error(state, "--bound goes with --semantics prefix and --json, without --curve");
+        if (a->bound && a->curve)
+            argp_error(state, "--bound goes with --size, not with --curve");
         if (a->replay_log && a->trace)
             argp_error(state, "a TRACE or a --replay-log, not both");
         if (a->replay_log)

@@ -1,5 +1,6 @@
 /* What `tiersim cache` prints. */
 #include <libsmartcols/libsmartcols.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -77,8 +78,17 @@ static void print_json_result(struct json *json, const struct cache_work *work, 
         json_number(json, "state_bytes_per_block", job->state_bytes);
     if (work->trace->sizes && job->method != CACHE_SAMPLED && (job->method == CACHE_REPLAYED || job->size.bytes))
         json_number(json, "byte_miss_ratio", 1 - share(r->hit_bytes, r->bytes));
-    if (work->arguments->bound)
-        json_number(json, "computed_s", r->computed_s);
+    if (work->bounds) {
+        double bound_share = cache_bound_share(work, job);
+        if (work->arguments->prefix) {
+            json_number(json, "computed_s", r->computed_s);
+            json_number(json, "saved_s", cache_saved_s(work, job));
+        }
+        if (isnan(bound_share))
+            json_null(json, "share_of_bound");
+        else
+            json_number(json, "share_of_bound", bound_share);
+    }
     json_number(json, "wall_s", job->wall_s);
     json_object_end(json);
 }
@@ -97,7 +107,7 @@ void cache_print_json(const struct cache_work *work) {
     json_integer(&json, "unique", (int64_t)work->trace->unique);
     json_integer(&json, "requests", work->trace->request_count);
     json_integer(&json, "skipped_requests", (int64_t)a->skip);
-    if (a->bound)
+    if (work->bounds)
         cache_print_bounds(&json, work);
     json_array(&json, "results");
     for (size_t i = 0; i < work->job_count; i++)
@@ -108,9 +118,10 @@ void cache_print_json(const struct cache_work *work) {
 }
 
 /* Columns of the table, from the left; which of them there are. */
-enum column { POLICY, SIZE, HITS, MISSES, MISSED, WITHIN, TOKENS, METHOD, WARM, STATE, TOOK, COLUMNS };
-static const char *const titles[COLUMNS] = {"policy",     "size", "hits",       "misses",  "missed", "95 % interval",
-                                            "tokens hit", "how",  "warmup hit", "state B", "took"};
+enum column { POLICY, SIZE, HITS, MISSES, MISSED, WITHIN, TOKENS, METHOD, WARM, SAVED, BOUND, STATE, TOOK, COLUMNS };
+static const char *const titles[COLUMNS] = {"policy",        "size",       "hits", "misses",     "missed",
+                                            "95 % interval", "tokens hit", "how",  "warmup hit", "saved",
+                                            "of bound",      "state B",    "took"};
 
 static bool shows(const struct cache_work *work, enum column column) {
     const struct cache_arguments *a = work->arguments;
@@ -123,12 +134,17 @@ static bool shows(const struct cache_work *work, enum column column) {
         return a->curve;
     case WARM:
         return a->skip > 0;
+    case SAVED:
+        return work->bounds && a->prefix;
+    case BOUND:
+        return work->bounds != NULL;
     default:
         return true;
     }
 }
 
-static const char *cell(const struct cache_job *job, enum column column, struct arena *arena) {
+static const char *cell(const struct cache_work *work, const struct cache_job *job, enum column column,
+                        struct arena *arena) {
     const struct replay_result *r = &job->result;
     bool sampled = job->method == CACHE_SAMPLED;
     char size[32];
@@ -153,6 +169,11 @@ static const char *cell(const struct cache_job *job, enum column column, struct 
         return cache_method_names[job->method];
     case WARM:
         return sampled ? "" : arena_printf(arena, "%.2f %%", 100 * share(r->warm_hits, r->warm_accesses));
+    case SAVED:
+        return arena_printf(arena, "%.4g s", cache_saved_s(work, job));
+    case BOUND:
+        return isnan(cache_bound_share(work, job)) ? ""
+                                                   : arena_printf(arena, "%.1f %%", 100 * cache_bound_share(work, job));
     case STATE:
         return job->state_bytes < 0 ? "" : arena_printf(arena, "%.0f", job->state_bytes);
     case TOOK:
@@ -179,8 +200,8 @@ static void print_by(const struct cache_work *work, const char *what, const char
                 continue;
             struct libscols_line *line = scols_table_new_line(table, NULL);
             MUST(line != NULL);
-            scols_line_set_data(line, 0, cell(&work->jobs[i], POLICY, arena));
-            scols_line_set_data(line, 1, cell(&work->jobs[i], SIZE, arena));
+            scols_line_set_data(line, 0, cell(work, &work->jobs[i], POLICY, arena));
+            scols_line_set_data(line, 1, cell(work, &work->jobs[i], SIZE, arena));
             scols_line_set_data(line, 2, names ? names[c] : arena_printf(arena, "%u", c));
             scols_line_set_data(line, 3, arena_printf(arena, "%llu", (unsigned long long)counts->accesses));
             scols_line_set_data(line, 4, arena_printf(arena, "%.2f %%", 100 * share(counts->hits, counts->accesses)));
@@ -196,6 +217,16 @@ static void print_notes(const struct cache_work *work) {
         clairvoyant |= cache_sees_future(&work->jobs[i]);
     if (clairvoyant)
         printf("\n* sees the future%s\n", work->arguments->prefix ? "; under prefix semantics not a proven bound" : "");
+    for (size_t s = 0; work->bounds && s < work->size_count && s < work->job_count; s++)
+        if (work->arguments->prefix)
+            printf(
+                "%sbound at %llu blocks: no policy saves more than %.4g s of the prompts' %.4g s; room for all saves "
+                "%.4g s\n",
+                s ? "" : "\n", (unsigned long long)work->jobs[s].size.blocks, work->bounds[s].saving.seconds,
+                work->bounds[s].prompts_s, work->bounds[s].saving.endless_s);
+        else
+            printf("%sbound at %llu blocks: Belady's %llu hits\n", s ? "" : "\n",
+                   (unsigned long long)work->jobs[s].size.blocks, (unsigned long long)work->bounds[s].hits);
     if (work->shards.parts > 0)
         printf("\nsampled: %u samples of %.3g %% of the blocks each; the interval is of the sampling error alone\n",
                work->shards.parts, 100 * work->shards.rate);
@@ -222,7 +253,7 @@ void cache_print_table(const struct cache_work *work, struct arena *arena) {
         size_t at = 0;
         for (enum column c = POLICY; c < COLUMNS; c++)
             if (shows(work, c))
-                scols_line_set_data(line, at++, cell(&work->jobs[i], c, arena));
+                scols_line_set_data(line, at++, cell(work, &work->jobs[i], c, arena));
     }
     scols_print_table(table);
     scols_unref_table(table);
