@@ -5,7 +5,7 @@
  *          one that B2 remembers lowers it by max(1, |B1|/|B2|). The victim is T1's oldest while T1 is above its
  *          target, else T2's. T1 and B1 together remember at most the capacity, all four at most twice that.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook; 9 bytes a slot, 45 a remembered id.
+ * Cost     O(1) a hook; 9 bytes a slot, about 200 with what it remembers.
  * Source   N. Megiddo, D. Modha, ARC: a self-tuning, low overhead replacement cache, FAST'03.
  * Differs  where a tier counts bytes, the capacity is the number of blocks it holds at the time. */
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  *          misses less. Under prefix semantics it is a "clairvoyant leaf": only leaves go, and nobody has proven it
  *          a bound.
  * Needs    the future (next_use), the tree. Lift: leaf.
- * Cost     O(log n) a hook; 32 bytes a slot.
+ * Cost     O(log n) a hook; 52 bytes a slot.
  * Source   L. A. Belady, A study of replacement algorithms, IBM Systems Journal 5(2), 1966. */
 #include <stdlib.h>
 

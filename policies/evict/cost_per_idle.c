@@ -3,7 +3,7 @@
  * Rule     of a sample, the victim has the least (seconds to compute it again after the blocks before it) / (idle
  *          time).
  * Needs    cost, length, time, random. Lift: orphan.
- * Cost     O(1) a hook but victim, which looks at 64 blocks; 64 bytes a slot.
+ * Cost     O(1) a hook but victim, which looks at 64 blocks; 16 bytes a slot.
  * Source   after Yu et al., Pensieve, EuroSys'25, from memory; it does not bear the name, since the paper's claim
  *          rests on computing dropped leading tokens alone, and under prefix semantics a hit ends at the first gap.
  * Differs  a sample of 64 instead of all. */

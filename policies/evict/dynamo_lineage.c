@@ -4,7 +4,7 @@
  * Rule     a block gets a tick when it is let go (or used while nobody holds it). The victim is the unheld leaf
  *          with the oldest tick. A parent whose last child goes becomes a leaf with the tick it has.
  * Needs    the tree. Lift: leaf.
- * Cost     O(log n) a hook; 28 bytes a slot.
+ * Cost     O(log n) a hook; 44 bytes a slot.
  * Source   Dynamo lib/kvbm-logical (lineage). */
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  *          used, or is let go: below 2, below 6, below 15, and from there on. The victim is the head of the coldest
  *          queue.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook and four counters; 9 bytes a slot, 8 of sketch for a block of capacity.
+ * Cost     O(1) a hook and four counters; 9 bytes a slot, about 17 with its sketch.
  * Source   Dynamo lib/kvbm-logical (MultiLRU with a TinyLFU tracker, thresholds 2, 6, 15).
  * Differs  the sketch is halved after 10 x capacity counts (TinyLFU's sample); blocks do not sink between uses. */
 #include <stdlib.h>

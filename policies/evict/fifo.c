@@ -3,7 +3,7 @@
  * Rule     a list in order of insertion; the victim is the first that nobody holds. Held blocks met at the head
  *          step aside; once released they go before all that are still in the list, the oldest first.
  * Needs    nothing. Lift: orphan (a parent comes before its children, and goes before them).
- * Cost     O(1) a hook, O(log n) for a block that stepped aside; 40 bytes a slot.
+ * Cost     O(1) a hook, O(log n) for a block that stepped aside; 60 bytes a slot.
  * Source   classic; LMCache storage_backend/cache_policy has it too. */
 #include <stdlib.h>
 

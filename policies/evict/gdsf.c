@@ -3,7 +3,7 @@
  * Rule     a heap by priority = age + uses / size, set at each use; age is the priority of the last victim. Ties: the
  *          least recently used.
  * Needs    length: under flat semantics a block's size is its tokens (bytes, where the tier counts bytes).
- * Cost     O(log n) a hook; 36 bytes a slot.
+ * Cost     O(log n) a hook; 56 bytes a slot.
  * Source   L. Cherkasova, Improving WWW proxies performance with greedy-dual-size-frequency caching policy, HPL-98-69.
  * Differs  the cost of a miss is 1 for all (the paper's hit-ratio setting). With blocks of one size it is LFUDA as that
  *          paper has it. */

@@ -2,7 +2,7 @@
  *
  * Rule     of `sample` blocks drawn at random, the victim has the lowest uses / (time since it came), in accesses.
  * Needs    random. Lift: orphan.
- * Cost     O(1) a hook but victim, which looks at 64 blocks; 20 bytes a slot.
+ * Cost     O(1) a hook but victim, which looks at 64 blocks; 24 bytes a slot.
  * Source   Blankstein, Sen, Freedman, Hyperbolic caching, ATC'17: 64 samples.
  * Differs  draws with replacement. */
 #include <stddef.h>

@@ -4,7 +4,7 @@
  *          farthest goes first, those of agents that are not said to run again before all others. Ties: the least
  *          recently used.
  * Needs    the agent graph (steps until an agent runs), sessions, the tree. Lift: leaf.
- * Cost     O(log n) a hook, O(blocks of an agent) when its next step is said; 60 bytes a slot.
+ * Cost     O(log n) a hook, O(blocks of an agent) when its next step is said; 60 bytes a slot, 32 to 64 an agent.
  * Source   Pan et al., KVFlow, arXiv 2507.07400.
  * Differs  its prefetch of the agents that run next is no eviction; a block shared by agents is its last user's. In
  *          `tiersim cache` the steps are those of the trace: its future, so tables mark it. */

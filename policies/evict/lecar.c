@@ -4,7 +4,7 @@
  *          (not when both named the same block). A miss on a remembered id, t accesses after its eviction, multiplies
  *          the other expert's weight by e^(rate * d^t), d = 0.005^(1/capacity); weights are then scaled to a sum of 1.
  * Needs    random. Lift: orphan.
- * Cost     O(log n) a hook, O(log t) a miss that is remembered; 41 bytes a slot, 90 a slot of capacity of ghosts.
+ * Cost     O(log n) a hook, O(log t) a miss that is remembered; 53 bytes a slot, about 217 with what it remembers.
  * Source   Vietri et al., Driving cache replacement with ML-based LeCaR, HotStorage'18: learning rate 0.45.
  * Differs  a block that comes back begins with one use, as in the paper's text (its code keeps the count). */
 #include <math.h>

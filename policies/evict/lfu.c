@@ -2,7 +2,7 @@
  *
  * Rule     a heap by (uses, when it had its last use). A block's count is forgotten when it is evicted.
  * Needs    nothing. Lift: orphan.
- * Cost     O(log n) a hook; 32 bytes a slot.
+ * Cost     O(log n) a hook; 44 bytes a slot.
  * Source   classic; the tie by age is that of libCacheSim. */
 #include <stdlib.h>
 

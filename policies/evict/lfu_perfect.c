@@ -3,7 +3,7 @@
  * Rule     a heap by (uses ever, last use). Its order of blocks does not depend on the size of the cache, so unlike LFU
  *          it is a stack policy: a larger cache holds whatever a smaller one does, and misses no more.
  * Needs    nothing. Lift: orphan.
- * Cost     O(log n) a hook; 32 bytes a slot, and 32 bytes for each id ever seen.
+ * Cost     O(log n) a hook; 44 bytes a slot, and 32 to 64 an id ever seen.
  * Source   classic ("perfect LFU" against "in-cache LFU": Breslau et al., INFOCOM'99). */
 #include <stdlib.h>
 

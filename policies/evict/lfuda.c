@@ -3,7 +3,7 @@
  * Rule     a heap by (key, last use). A block enters with key age + 1, and each use adds the age at that time; age is
  *          the key of the last victim.
  * Needs    nothing. Lift: orphan.
- * Cost     O(log n) a hook; 32 bytes a slot.
+ * Cost     O(log n) a hook; 44 bytes a slot.
  * Source   Arlitt et al., Evaluating content management techniques for Web proxy caches, 1999.
  * Differs  the paper's key is age + uses, age being added once: that is what gdsf does with blocks of one size. Misses
  * on the conversation trace at 4000 and 64000 blocks: this rule (libCacheSim's) 261797 and 184971, the paper's 261567

@@ -5,7 +5,7 @@
  *          the expected time until hit or eviction, whose ratio, over size, is the density. A block's class is the
  *          logarithm of its last two ages at a hit. The victim has the least density of 32 drawn.
  * Needs    random, length. Lift: orphan.
- * Cost     O(1) a hook but victim, which looks at 32 blocks; every 32,768 accesses 16 x 1024 densities anew; 32
+ * Cost     O(1) a hook but victim, which looks at 32 blocks; every 32,768 accesses 16 x 1024 densities anew; 24
  *          bytes a slot.
  * Source   Beckmann, Chen, Cidon, LHD: improving cache hit rate by maximizing hit density, NSDI'18.
  * Differs  densities are learnt every 32,768 accesses instead of every 2^20, since traces of blocks are short; no

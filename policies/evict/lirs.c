@@ -6,7 +6,7 @@
  *          a HIR block that is in S makes it LIR, and the LIR block at the bottom goes to Q; S is then pruned down
  *          to its lowest LIR block.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook, amortised; 26 bytes a slot, 41 a remembered id.
+ * Cost     O(1) a hook, amortised; 26 bytes a slot, about 130 with what it remembers.
  * Source   S. Jiang, X. Zhang, LIRS, SIGMETRICS'02. HIR share 1 %.
  * Differs  S holds at most twice the capacity (libCacheSim's bound; of what is only remembered, what was evicted
  *          first is forgotten first). When all of Q is held, the victim is the lowest LIR block that is not. Where

@@ -4,7 +4,7 @@
  *          time); norm scales to 0..1 over the sample. A block far into its prefix saves more, since it attends to
  *          all before it.
  * Needs    cost, length, the tree, time, random. Lift: leaf.
- * Cost     O(1) a hook but victim, which looks at 64 blocks; 64 bytes a slot.
+ * Cost     O(1) a hook but victim, which looks at 64 blocks; 16 bytes a slot.
  * Source   Pan et al., Marconi, arXiv 2411.19379.
  * Differs  nodes there are runs of tokens, of which those with at most one child may go; a run of blocks is as many
  *          blocks here, so its end goes first: leaves. Samples instead of all nodes. alpha is an option, 0 by default

@@ -6,7 +6,7 @@
  *          when no other can. When all is leased and there is need, the oldest
  *          lease goes nevertheless; with `refuse` there is no victim, and the store is refused as there.
  * Needs    time, groups. Lift: orphan.
- * Cost     O(log n) a hook; 44 bytes a slot.
+ * Cost     O(log n) a hook; 52 bytes a slot.
  * Source   mooncake-store master_service.cpp: watermark 0.90, share 5 %, lease 10 s, soft pin 30 min.
  * Differs  objects say that they are pinned by their priority; the store there takes a flag. */
 #include <stddef.h>

@@ -2,7 +2,7 @@
  *
  * Rule     a heap by last use, the latest first.
  * Needs    nothing. Lift: orphan.
- * Cost     O(log n) a hook; 28 bytes a slot.
+ * Cost     O(log n) a hook; 44 bytes a slot.
  * Source   classic; LMCache storage_backend/cache_policy has it. SGLang's, over leaves, is radix-mru. */
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
  *          the default priority, at the tail. Blocks with children that are met at a head step aside, and return
  *          there as leaves.
  * Needs    time, the tree. Lift: leaf.
- * Cost     O(1) a hook, O(log n) where durations are used, 101 queue heads a victim; 37 bytes a slot.
+ * Cost     O(1) a hook, O(log n) where durations are used, 101 queue heads a victim; 53 bytes a slot.
  * Source   TensorRT-LLM batch_manager/evictionPolicy.cpp (default priority 35; a duration runs from the last
  *          release).
  * Differs  the priority from which blocks are offloaded there (30) is an admission policy's business here. */

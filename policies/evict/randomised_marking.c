@@ -3,7 +3,7 @@
  * Rule     a block is marked when it comes and when it is asked for. The victim is drawn among unmarked leaves that
  *          nobody holds. When there is none, all marks are cleared and a new phase begins.
  * Needs    the tree, random. Lift: leaf.
- * Cost     O(1) a hook, and a look at each block a phase; 13 bytes a slot.
+ * Cost     O(1) a hook, and a look at each block a phase; 12 bytes a slot.
  * Source   arXiv 2601.18999 (randomised leaf-node eviction); marking by Fiat et al., 1991. */
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
  *          has any. The main queue is asked for the victim while it holds more than its share, or the small one is
  *          empty.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook, amortised; 10 bytes a slot, 45 a remembered id.
+ * Cost     O(1) a hook, amortised; 10 bytes a slot, about 87 with what it remembers.
  * Source   Yang et al., FIFO queues are all you need for cache eviction, SOSP'23: small 10 %, ghosts as many as the
  *          main queue, threshold 2.
  * Differs  where a tier counts bytes, shares are of the blocks it holds at the time. */

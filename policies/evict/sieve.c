@@ -4,7 +4,7 @@
  *          it clears the bits that are set, and stops at the first that is clear: the victim. Nothing moves in the
  *          queue; at the newest the hand goes back to the oldest.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook, amortised; 10 bytes a slot.
+ * Cost     O(1) a hook, amortised; 9 bytes a slot.
  * Source   Zhang et al., SIEVE is simpler than LRU, NSDI'24.
  * Differs  held blocks met by the hand step aside and return as the oldest. Until the hand first wraps, it evicts
  *          exactly what LFU does (each block asked for once only, the oldest first). */

@@ -4,7 +4,7 @@
  *          list A1out; if it is asked for while it is remembered there, it enters Am, which is an LRU. The victim is
  *          A1in's oldest while A1in holds more than its share, else Am's least recently used.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook; 9 bytes a slot, 45 a remembered id.
+ * Cost     O(1) a hook; 9 bytes a slot, about 66 with what it remembers.
  * Source   T. Johnson, D. Shasha, 2Q: a low overhead high performance buffer management replacement algorithm, VLDB'94:
  *          A1in 25 %, A1out 50 % of the capacity.
  * Differs  where a tier counts bytes, shares are of the blocks it holds at the time. */

@@ -6,7 +6,7 @@
  *          >= target, else (or when all of T1 is held) T2's. A block that comes always enters T1, and is forgotten
  *          by B1 and B2.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook; 9 bytes a slot, 45 a remembered id.
+ * Cost     O(1) a hook; 9 bytes a slot, about 165 with what it remembers.
  * Source   vLLM v1 kv_offload/arc_manager.py. The engine touches a batch in reverse and protects it; so does the
  *          tier's caller (tier_hold_all; all or nothing is tier_take).
  * Differs  from arc: whole numbers, no case for the cache's own size, a ghost's return enters T1. */

@@ -6,7 +6,7 @@
  *          count-min sketch, and the one seen less often goes (a tie: the window's). The main part is a segmented
  *          LRU, 20 % for what came, 80 % for what was asked for there.
  * Needs    nothing. Lift: orphan.
- * Cost     O(1) a hook and four counters; 9 bytes a slot, and 8 to 16 bytes of sketch for a block of capacity.
+ * Cost     O(1) a hook and four counters; 9 bytes a slot, about 23 with its sketch.
  * Source   Einziger, Friedman, Manes, TinyLFU: a highly efficient cache admission policy, TOS'17. Window 1 %.
  * Differs  the paper leaves the sketch open. With sketch: bloom (the default) it is that of libCacheSim, whose miss
  *          counts this was held against: ten plain rows, 14.4 counters for a block of the main part; counted are
