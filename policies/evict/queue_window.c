@@ -3,8 +3,8 @@
  * Rule     a request that enters the queue says which blocks it will ask for. Of the leaves, those that no waiting
  *          request named go first, the least recently used of them; then those whose request stands farthest back.
  * Needs    the queue, the tree. Lift: leaf.
- * Cost     O(log n) a hook, O(blocks of a request) when one enters the queue; 44 bytes a slot, 32 to 64 more a block held, and
- *          a queued id.
+ * Cost     O(log n) a hook, O(blocks of a request) when one enters the queue; 44 bytes a slot, 32 to 64 more
+ *          a block held and a queued id.
  * Source   after CachedAttention, ATC'24 (its look-ahead eviction), from memory: it does not bear the name.
  * Differs  a block named by several requests counts for the last of them; the prefetch into the window is no
  *          eviction. In `tiersim cache --queue N` the queue is the trace's next N requests: its future, so tables
