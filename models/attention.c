@@ -99,7 +99,7 @@ struct price decode_price(const struct machine *machine, const struct decode_loa
 }
 
 struct prefill_parts {
-    double compute_s, path_s, io_s, waves_s, prefix_s;
+    double compute_s, path_s, io_s, tail_s, waves_s, prefix_s;
 };
 
 static inline struct prefill_parts prefill_parts(const struct prefill_machine *p, const struct prefill_load *load) {
@@ -109,16 +109,18 @@ static inline struct prefill_parts prefill_parts(const struct prefill_machine *p
     double least = load->sequences * load->tiles_per_sequence;
     double waves = (tiles > least ? tiles : least) / p->sms;
     double sustained = 1.0 + p->sustained_loss * flop / (flop + p->sustained_half);
+    double path_s = load->context / load->sequences * p->tile_token_s;
     return (struct prefill_parts){.compute_s = flop * (length + p->s_half) / (length * p->flops) * sustained,
-                                  .path_s = load->context / load->sequences * p->tile_token_s,
+                                  .path_s = path_s,
                                   .io_s = load->tokens * load->io_per_token / p->bandwidth,
+                                  .tail_s = waves > 1.0 ? p->tail * path_s * (1.0 - 1.0 / waves) : 0.0,
                                   .waves_s = (waves > 1.0 ? waves : 1.0) * p->tile_s,
                                   .prefix_s = prefix * load->bytes_per_token / p->bandwidth};
 }
 
 static inline double prefill_total(const struct prefill_machine *p, const struct prefill_parts *parts) {
     double c2 = parts->compute_s * parts->compute_s, t2 = parts->path_s * parts->path_s;
-    return p->t0_s + sqrt(sqrt(c2 * c2 + t2 * t2) + parts->io_s * parts->io_s) + parts->waves_s + parts->prefix_s;
+    return p->t0_s + sqrt(sqrt(c2 * c2 + t2 * t2) + parts->io_s * parts->io_s) + parts->tail_s + parts->waves_s + parts->prefix_s;
 }
 
 static inline bool prefill_inside(const struct prefill_machine *p, const struct prefill_load *load) {

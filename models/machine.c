@@ -107,6 +107,7 @@ static void resolve_decode(const struct step_model_options *options, struct mach
 
 static void resolve_prefill(const struct prefill_fit *fit, struct machine *m) {
     m->prefill = (struct prefill_machine){.t0_s = fit->t0_s.value,
+                                          .tail = fit->tail,
                                           .flops = fit->flops.value,
                                           .s_half = fit->s_half_tokens.value,
                                           .tile_token_s = fit->tile_token_s.value,

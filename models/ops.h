@@ -40,6 +40,7 @@ struct decode_machine {
 };
 struct prefill_machine {
     double t0_s, flops, s_half, tile_token_s, tile_s, sustained_loss, sustained_half, bandwidth, sms, length_max;
+    double tail;
     struct fit_noise noise;
 };
 struct collective_machine {

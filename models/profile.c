@@ -95,6 +95,7 @@ static const struct option prefill_options[] = {
     FIGURE(prefill_fit, "s_half", s_half_tokens, UNIT_TOKENS, "length at which half that rate is reached"),
     FIGURE(prefill_fit, "tile_token", tile_token_s, UNIT_SECONDS, "time of one tile of queries for a token of context"),
     FIGURE(prefill_fit, "tile", tile_s, UNIT_SECONDS, "fixed time of one wave of tiles"),
+    REAL(prefill_fit, "tail", tail, UNIT_RATIO, "0", "share of the longest tile for which SMs wait at the end"),
     FIGURE(prefill_fit, "sustained_loss", sustained_loss, UNIT_RATIO, "time that long work takes beyond the rate"),
     FIGURE(prefill_fit, "sustained_half", sustained_half_flop, UNIT_NONE,
            "work in FLOPs at which half that loss is seen"),

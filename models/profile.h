@@ -38,10 +38,13 @@ struct decode_fit {
 
 /* t0 + sqrt(smoothmax4(FLOPs x (1 + s_half/s)/flops x sustained, context x tile_token)^2 + (Q, O, K, V
  * bytes/bandwidth)^2)
- * + waves x tile + prefix KV bytes/bandwidth. */
+ * + tail x context x tile_token x (1 - 1/waves) + waves x tile + prefix KV bytes/bandwidth. The tail: tiles of very
+ * different length that go to SMs in the order in which they lie end apart; a kernel that takes the longest first has
+ * none. */
 struct prefill_fit {
     struct figure t0_s, flops, s_half_tokens, tile_token_s, tile_s, sustained_loss, sustained_half_flop,
         bandwidth_bytes_per_s;
+    double tail; /* share of the longest tile */
     struct fit_quality fit;
     double length_max;
 };

@@ -60,6 +60,8 @@ static void write_prefill(FILE *out, const struct prefill_fit *fit) {
     figure(out, "  ", "sustained_loss", &fit->sustained_loss, "");
     figure(out, "  ", "sustained_half", &fit->sustained_half_flop, "");
     figure(out, "  ", "bandwidth", &fit->bandwidth_bytes_per_s, "B/s");
+    if (fit->tail > 0)
+        fprintf(out, "  tail: %.6f\n", fit->tail);
     quality(out, "  ", "fit", &fit->fit);
     fprintf(out, "  length_max: %.0f\n", fit->length_max);
 }
