@@ -202,6 +202,17 @@ const struct option engine_profile_options[] = {
      .offset = offsetof(struct engine_profile, graph_sizes),
      .fallback = "",
      .help = "batch sizes with a captured graph, ascending; decode steps pad to the next"},
+    {.name = "prompts_apart",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct engine_profile, prompts_apart),
+     .fallback = "false",
+     .help = "each prompt's attention is a kernel of its own, one after the other; else one kernel for all"},
+    {.name = "copies_hold_steps",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct engine_profile, copies_hold_steps),
+     .fallback = "false",
+     .help = "the copies out of a prompt's blocks hold back what is launched after them: the next step begins when they "
+             "have ended"},
     OPTION_END,
 };
 

@@ -107,6 +107,8 @@ struct engine_profile {
     struct figure request_s;              /* host time a request, before its first step (tokenise, schedule) */
     double spread;                        /* log standard deviation of these times, together; 0: not known */
     struct list graph_sizes;              /* double: batch sizes that decode steps pad to; empty: none */
+    bool prompts_apart;                   /* each prompt's attention is a kernel of its own */
+    bool copies_hold_steps;               /* the step after one with prompts begins when their blocks are copied out */
 };
 
 /* Software cost of a KV connector: a load or store of n tokens costs load_s + per_token_s x n beside the wire. */

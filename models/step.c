@@ -84,6 +84,7 @@ static void set_engine(struct step_model *model, const struct engine_profile *en
         return;
     model->host = true;
     model->asynchronous = engine->asynchronous;
+    model->prompts_apart = engine->prompts_apart;
     model->host_s = engine->step_s.value;
     model->host_per_sequence_s = engine->per_sequence_s.value;
     model->host_spread = engine->spread;
@@ -188,6 +189,19 @@ bool decode_load_window(const struct step_model *model, const struct step_shape 
     return true;
 }
 
+double prefill_kernels(const struct step_model *model, const struct step_shape *shape) {
+    return model->prompts_apart && shape->prefill_seqs > 1 ? (double)shape->prefill_seqs : 1.0;
+}
+
+/* Of one of the kernels: the mean prompt, where they run apart. */
+static void share_out(const struct step_model *model, const struct step_shape *shape, struct prefill_load *load) {
+    double kernels = prefill_kernels(model, shape);
+    load->sequences /= kernels;
+    load->tokens /= kernels;
+    load->context /= kernels;
+    load->pairs /= kernels;
+}
+
 bool prefill_load_full(const struct step_model *model, const struct step_shape *shape, struct prefill_load *load) {
     if (shape->prefill_tokens == 0 || model->full_layers == 0)
         return false;
@@ -201,6 +215,7 @@ bool prefill_load_full(const struct step_model *model, const struct step_shape *
         if (load->pairs > most)
             load->pairs = most;
     }
+    share_out(model, shape, load);
     return true;
 }
 
@@ -214,6 +229,7 @@ bool prefill_load_window(const struct step_model *model, const struct step_shape
     double reach = load->tokens + load->sequences * window, most = load->tokens * window;
     load->context = (double)shape->prefill_context < reach ? (double)shape->prefill_context : reach;
     load->pairs = (double)shape->prefill_pairs < most ? (double)shape->prefill_pairs : most;
+    share_out(model, shape, load);
     return true;
 }
 
@@ -228,10 +244,11 @@ static double attention_seconds(const struct step_model *model, const struct ste
             seconds += model->window_layers * decode_seconds(&model->machine.decode, &decode);
     }
     if (shape->prefill_tokens > 0) {
+        double kernels = prefill_kernels(model, shape);
         if (prefill_load_full(model, shape, &prefill))
-            seconds += model->full_layers * prefill_seconds(&model->machine.prefill, &prefill);
+            seconds += model->full_layers * kernels * prefill_seconds(&model->machine.prefill, &prefill);
         if (prefill_load_window(model, shape, &prefill))
-            seconds += model->window_layers * prefill_seconds(&model->machine.prefill, &prefill);
+            seconds += model->window_layers * kernels * prefill_seconds(&model->machine.prefill, &prefill);
     }
     return seconds;
 }
@@ -285,10 +302,11 @@ struct step_cost step_cost(const struct step_model *model, const struct step_sha
         parts[count++] = decode_price(&model->machine, &decode, model->full_layers);
     if (decode_load_window(model, shape, &decode))
         parts[count++] = decode_price(&model->machine, &decode, model->window_layers);
+    double kernels = prefill_kernels(model, shape);
     if (prefill_load_full(model, shape, &prefill))
-        parts[count++] = prefill_price(&model->machine, &prefill, model->full_layers);
+        parts[count++] = prefill_price(&model->machine, &prefill, model->full_layers * kernels);
     if (prefill_load_window(model, shape, &prefill))
-        parts[count++] = prefill_price(&model->machine, &prefill, model->window_layers);
+        parts[count++] = prefill_price(&model->machine, &prefill, model->window_layers * kernels);
     for (int i = 0; i < count; i++) {
         uncertainty_add(&error, &parts[i].error);
         cost.basis = basis_weaker(cost.basis, parts[i].basis);
@@ -313,6 +331,7 @@ void step_work(const struct step_model *model, const struct step_shape *shape, d
             f += layers * d.context * d.flops_per_token;
         }
         if (window ? prefill_load_window(model, shape, &p) : prefill_load_full(model, shape, &p)) {
+            layers *= prefill_kernels(model, shape);
             b += layers * (p.tokens * p.io_per_token + (p.context - p.tokens) * p.bytes_per_token);
             f += layers * p.pairs * p.flops_per_pair;
         }

@@ -43,7 +43,7 @@ struct step_model {
     double full_layers, window_layers;
     struct decode_load decode;   /* per-token constants filled in */
     struct prefill_load prefill; /* the same */
-    bool host, asynchronous;
+    bool host, asynchronous, prompts_apart;
     double host_s, host_per_sequence_s, host_spread;
     enum basis host_basis;
     bool drawn;
@@ -66,6 +66,8 @@ bool decode_load_full(const struct step_model *model, const struct step_shape *s
 bool decode_load_window(const struct step_model *model, const struct step_shape *shape, struct decode_load *load);
 bool prefill_load_full(const struct step_model *model, const struct step_shape *shape, struct prefill_load *load);
 bool prefill_load_window(const struct step_model *model, const struct step_shape *shape, struct prefill_load *load);
+/* Kernels of prefill attention in a layer, each with such a load: one for all prompts, or one a prompt. */
+double prefill_kernels(const struct step_model *model, const struct step_shape *shape);
 /* Seconds of the whole step, and of the host's work in it. */
 double step_seconds(const struct step_model *model, const struct step_shape *shape);
 double step_host_seconds(const struct step_model *model, const struct step_shape *shape);

@@ -161,6 +161,8 @@ int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out
     drives_begin(h);
     h->arriving = zeroed(setup->instances, sizeof *h->arriving);
     h->hungry = zeroed(setup->instances, sizeof *h->hungry);
+    h->storing = zeroed(setup->instances, sizeof *h->storing);
+    h->held = zeroed(setup->instances, sizeof *h->held);
     h->evicted = zeroed(units, sizeof(struct bank *));
     for (uint32_t i = 0; i < setup->instances; i++)
         h->arriving[i] = lazy_alloc(setup->hbm_blocks, sizeof **h->arriving);
@@ -196,6 +198,8 @@ void hierarchy_destroy(struct hierarchy *h) {
     free(h->asked);
     free(h->arriving);
     free(h->hungry);
+    free(h->storing);
+    free(h->held);
     free(h->evicted);
     free(h->routes);
     free(h->hand_out);

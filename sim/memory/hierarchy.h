@@ -163,6 +163,9 @@ bool kv_swap_in(struct hierarchy *hierarchy, uint32_t instance, struct kv *kv, u
 
 /* The instance waits for HBM blocks: on_space follows when a copy out of its HBM ends. */
 void kv_want(struct hierarchy *hierarchy, uint32_t instance);
+/* Whether blocks of the instance's HBM are on their way to a tier below, to stay in both; if so, on_space follows when
+ * the last has landed. */
+bool kv_stores(struct hierarchy *hierarchy, uint32_t instance);
 
 /* For policies: bytes queued ahead on the path from tier to HBM; predicted seconds to fetch so many blocks from it. */
 uint64_t kv_queued_bytes(const struct hierarchy *hierarchy, uint32_t instance, uint32_t tier);

@@ -115,6 +115,8 @@ struct hierarchy {
     uint32_t link_room, link_free;
     uint32_t **arriving;        /* [instance][hbm slot]: its load, + 1 */
     bool *hungry;               /* [instance]: blocks were asked for and not to be had, and none since */
+    uint32_t *storing;          /* [instance]: stores of HBM's blocks that are under way */
+    bool *held;                 /* [instance]: somebody waits until there are none */
     uint32_t acting;            /* the instance on whose account things happen now */
     struct kv nobody;           /* scratch of prefetches */
     struct admit_block *offers; /* scratch */

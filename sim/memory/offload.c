@@ -183,6 +183,11 @@ void offload_all(struct hierarchy *h, uint32_t instance, uint32_t from, enum wri
                     false, now);
 }
 
+bool kv_stores(struct hierarchy *h, uint32_t instance) {
+    h->held[instance] = h->storing[instance] > 0;
+    return h->held[instance];
+}
+
 /* Whether `target` takes a block that a tier further up evicts: it lacks it, and has room and, below HBM, buffer for
  * it. */
 static bool takes_victim(struct hierarchy *h, struct bank *source, struct bank *target, uint64_t id, uint32_t slot,

@@ -101,6 +101,7 @@ void transfer_start(struct hierarchy *h, uint32_t id, uint32_t blocks) {
     uint64_t bytes = block_bytes(h, transfer->from, transfer->to) * blocks;
     h->started_bytes += bytes;
     sim_time delay_ns = (sim_time)(transfer_software_s(h, transfer->from, transfer->to, blocks) * 1e9 + 0.5);
+    h->storing[transfer->instance] += transfer->kind == TRANSFER_STORE && transfer->from == 0;
     transfer->flow = network_start_after(h->network, route->hops, route->count, bytes, blocks, delay_ns, id);
 }
 
@@ -313,6 +314,11 @@ void transfer_done(void *self, uint64_t tag, sim_time now) {
     waits_wake(h, waits, transfer.from, now);
     if (swapped)
         h->setup.on_swapped(h->setup.self, transfer.instance, transfer.tag, now);
-    if ((transfer.from == 0 || transfer.to == 0) && h->hungry[transfer.instance])
+    bool stored = transfer.kind == TRANSFER_STORE && transfer.from == 0;
+    MUST(!stored || h->storing[transfer.instance] > 0);
+    h->storing[transfer.instance] -= stored;
+    bool freed = h->held[transfer.instance] && h->storing[transfer.instance] == 0;
+    h->held[transfer.instance] = h->held[transfer.instance] && !freed;
+    if (freed || ((transfer.from == 0 || transfer.to == 0) && h->hungry[transfer.instance]))
         h->setup.on_space(h->setup.self, transfer.instance, now);
 }

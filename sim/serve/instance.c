@@ -345,9 +345,20 @@ static bool exact_step(struct instance *instance, sim_time now) {
     return run->exact_steps_done == run->steps || run->touched_ns < now;
 }
 
+/* An engine whose copies hold back what is launched after them: no step until the blocks of the prompts in the last one
+ * are out. */
+static bool held_back(struct instance *instance, bool prompts) {
+    const struct engine_profile *engine = instance->fleet->setup->engine;
+    if (!engine || !engine->copies_hold_steps)
+        return false;
+    instance->holding = (instance->holding || prompts) && kv_stores(instance->fleet->hierarchy, instance->index);
+    return instance->holding;
+}
+
 static void instance_fire(void *self, sim_time now) {
     struct instance *instance = self;
     struct run *run = &instance->run;
+    bool prompts = false;
     if (run->active) {
         int64_t steps = run->steps;
         if (run->gates > 0 || now < run->gate_ns) {
@@ -364,6 +375,7 @@ static void instance_fire(void *self, sim_time now) {
             }
             steps = run->exact_steps_done;
         }
+        prompts = run->prefill_tokens > 0;
         run_book(instance, steps, now);
     }
     handover_room(instance, now);
@@ -377,7 +389,7 @@ static void instance_fire(void *self, sim_time now) {
     }
     if (instance->dying)
         crash_now(instance, now);
-    if (instance->down_until > now)
+    if (instance->down_until > now || held_back(instance, prompts))
         return;
     instance_schedule(instance, now);
     prefetch_queue(instance, now);

@@ -77,6 +77,7 @@ struct instance {
     struct run run;
     sim_time down_until; /* 0: it is up */
     bool dying;          /* it goes down as the step ends */
+    bool holding;        /* the next step waits for copies out of HBM (copies_hold_steps) */
     bool blocked;        /* work, but no blocks: waits to be touched */
     sim_time stall_since;
     int64_t stall_clock;
