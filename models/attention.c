@@ -34,6 +34,27 @@ static inline double units_seconds(const struct decode_machine *d, double bytes,
     return seconds;
 }
 
+/* What contexts of different length cost beyond equal ones: units that run side by side share the bandwidth until so
+ * few are left that each reads at its own rate, and the longest of those ends last. Lengths are taken to lie evenly
+ * between the longest and as much below the mean (where that is below 0: between the longest and 0, for so many that
+ * the mean comes out). `mean` and `longest` in bytes of a unit. */
+static inline double skew_seconds(const struct decode_machine *d, double units, double mean, double longest) {
+    if (longest <= mean || d->lone_rate <= 0)
+        return 0;
+    double at_once = least(units, d->places), full = d->bandwidth / d->lone_rate; /* CTAs that fill the memory */
+    double shortest = 2.0 * mean - longest, even = mean / least(d->bandwidth / at_once, d->lone_rate);
+    if (shortest < 0) {
+        at_once *= 2.0 * mean / longest;
+        mean = 0.5 * longest;
+        shortest = 0;
+    }
+    if (at_once <= full)
+        return longest / d->lone_rate - even;
+    double alone = (longest - shortest) * full / at_once; /* what the longest has left when others have ended */
+    double shared = mean - 0.5 * alone * full / at_once;
+    return at_once * shared / d->bandwidth + alone / d->lone_rate - even;
+}
+
 static inline double decode_splits(const struct decode_machine *d, const struct decode_load *load, double tiles) {
     if (load->splits > 0)
         return load->splits;
@@ -48,12 +69,13 @@ static inline struct decode_parts decode_parts(const struct decode_machine *d, c
     enum decode_kernel kernel = decode_pick(d, load);
     if (kernel == DECODE_SPLIT)
         splits = decode_splits(d, load, tiles);
-    double units = tiles * splits;
+    double units = tiles * splits, longest = load->longest / splits * load->bytes_per_token / load->tiles_per_sequence;
     return (struct decode_parts){
         .kernel = kernel,
-        .memory_s = units_seconds(d, bytes, units) + d->ramp_s * bytes / (bytes + d->ramp_half),
+        .memory_s = units_seconds(d, bytes, units) + d->ramp_s * bytes / (bytes + d->ramp_half) +
+                    skew_seconds(d, units, bytes / units, longest),
         .compute_s = load->context * load->flops_per_token / d->flops,
-        .cta_s = load->longest / splits * load->bytes_per_token / load->tiles_per_sequence / d->cta_rate,
+        .cta_s = longest / d->cta_rate,
         .waves = (double)(int64_t)((units + d->places - 1.0) / d->places),
         .fixed_s =
             d->t0_s[kernel] +
@@ -120,7 +142,8 @@ static inline struct prefill_parts prefill_parts(const struct prefill_machine *p
 
 static inline double prefill_total(const struct prefill_machine *p, const struct prefill_parts *parts) {
     double c2 = parts->compute_s * parts->compute_s, t2 = parts->path_s * parts->path_s;
-    return p->t0_s + sqrt(sqrt(c2 * c2 + t2 * t2) + parts->io_s * parts->io_s) + parts->tail_s + parts->waves_s + parts->prefix_s;
+    return p->t0_s + sqrt(sqrt(c2 * c2 + t2 * t2) + parts->io_s * parts->io_s) + parts->tail_s + parts->waves_s +
+           parts->prefix_s;
 }
 
 static inline bool prefill_inside(const struct prefill_machine *p, const struct prefill_load *load) {

@@ -39,6 +39,7 @@ static void machine_scale(struct machine *m, const struct datasheet_ratio *ratio
     m->decode.bandwidth *= ratio->memory;
     m->decode.ramp_half *= ratio->memory;
     m->decode.cta_rate = m->decode.cta_rate * ratio->memory / ratio->sms;
+    m->decode.lone_rate = m->decode.lone_rate * ratio->memory / ratio->sms;
     m->decode.flops *= ratio->bf16;
     m->decode.split_below_tiles *= sms;
     m->decode.places *= sms;
@@ -91,6 +92,7 @@ static void resolve_decode(const struct step_model_options *options, struct mach
                                         .ramp_half = fit->ramp_half_bytes.value,
                                         .bandwidth = fit->bandwidth_bytes_per_s.value,
                                         .cta_rate = fit->cta_bytes_per_s.value,
+                                        .lone_rate = fit->lone_bytes_per_s,
                                         .bytes_max = fit->bytes_max,
                                         .split_below_tiles = rule->below_share,
                                         .split_min_tokens = rule->min_tokens,
@@ -154,7 +156,7 @@ static void draw_hardware(struct machine *m, const struct draw *draw) {
     double all = m->hardware[SHARE_ALL] * draw->common[ERROR_HARDWARE + SHARE_ALL];
     for (int i = 0; i < SHARES; i++)
         slower[i] = error_factor(m->hardware[i] * draw->common[ERROR_HARDWARE + i] + all);
-    double *const memory[] = {&m->gemm.bandwidth,    &m->decode.bandwidth, &m->decode.cta_rate,
+    double *const memory[] = {&m->gemm.bandwidth,    &m->decode.bandwidth, &m->decode.cta_rate, &m->decode.lone_rate,
                               &m->prefill.bandwidth, &m->small_bandwidth,  &m->l2_bandwidth};
     double *const compute[] = {&m->gemm.flops[DTYPE_BF16], &m->gemm.flops[DTYPE_FP8], &m->gemm.flops[DTYPE_INT4],
                                &m->decode.flops};

@@ -32,7 +32,7 @@ struct gemm_machine {
 };
 struct decode_machine {
     double t0_s[2], split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half; /* t0_s by enum decode_kernel */
-    double bandwidth, cta_rate, bytes_max;
+    double bandwidth, cta_rate, lone_rate, bytes_max; /* lone_rate: of a CTA when others have ended; 0: not known */
     double split_below_tiles, split_min_tokens, split_tokens, flops, sms;
     double places, split_places; /* CTAs that run at once; up to which contexts are split */
     bool small_pages;

@@ -67,6 +67,8 @@ static const struct option decode_options[] = {
     FIGURE(decode_fit, "ramp_half", ramp_half_bytes, UNIT_BYTES, "read at which half of that is lost"),
     FIGURE(decode_fit, "bandwidth", bandwidth_bytes_per_s, UNIT_BYTES_PER_S, "rate at which cold KV is read"),
     FIGURE(decode_fit, "cta_rate", cta_bytes_per_s, UNIT_BYTES_PER_S, "most that one CTA reads"),
+    REAL(decode_fit, "lone_rate", lone_bytes_per_s, UNIT_BYTES_PER_S, "0",
+         "what it reads when shorter contexts have ended; 0: contexts of different length were not measured"),
     NESTED(decode_fit, "fit_split", split, quality_options, "how well it fitted where KV is split (low latency)"),
     NESTED(decode_fit, "fit_single", single, quality_options, "and where one CTA takes a context (high throughput)"),
     REAL(decode_fit, "bytes_max", bytes_max, UNIT_BYTES, NULL, "most KV fitted"),
@@ -211,8 +213,9 @@ const struct option engine_profile_options[] = {
      .kind = OPTION_BOOL,
      .offset = offsetof(struct engine_profile, copies_hold_steps),
      .fallback = "false",
-     .help = "the copies out of a prompt's blocks hold back what is launched after them: the next step begins when they "
-             "have ended"},
+     .help =
+         "the copies out of a prompt's blocks hold back what is launched after them: the next step begins when they "
+         "have ended"},
     OPTION_END,
 };
 

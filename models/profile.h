@@ -32,6 +32,7 @@ struct gemm_fit {
 struct decode_fit {
     struct figure t0_s, split_s, split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half_bytes,
         bandwidth_bytes_per_s, cta_bytes_per_s;
+    double lone_bytes_per_s;          /* of a CTA when those of shorter contexts have ended; 0: not measured */
     struct fit_quality split, single; /* the two kernels apart */
     double bytes_max;                 /* fitted range */
 };

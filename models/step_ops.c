@@ -25,10 +25,12 @@ static const char *attention_prices(const struct step_model *model, const struct
         kernel = kernels[decode_pick(&model->machine.decode, &d)];
     }
     if (prefill_load_full(model, shape, &p))
-        prices[OP_ATTENTION_PREFILL] = prefill_price(&model->machine, &p, model->full_layers * prefill_kernels(model, shape));
+        prices[OP_ATTENTION_PREFILL] =
+            prefill_price(&model->machine, &p, model->full_layers * prefill_kernels(model, shape));
     if (prefill_load_window(model, shape, &p))
         prices[OP_ATTENTION_PREFILL] =
-            price_sum(prices[OP_ATTENTION_PREFILL], prefill_price(&model->machine, &p, model->window_layers * prefill_kernels(model, shape)));
+            price_sum(prices[OP_ATTENTION_PREFILL],
+                      prefill_price(&model->machine, &p, model->window_layers * prefill_kernels(model, shape)));
     return kernel;
 }
 

@@ -10,9 +10,9 @@
 
 #include "validate/fit.h"
 
-enum { T0, RAMP, RAMP_HALF, BANDWIDTH, TILE, WAVE, SPLIT, EACH, WIDE, CTA_RATE, PARAMETERS };
-static const char *const names[PARAMETERS] = {"t0",   "ramp",  "ramp_half",  "bandwidth",  "tile",
-                                              "wave", "split", "split_each", "split_wide", "cta_rate"};
+enum { T0, RAMP, RAMP_HALF, BANDWIDTH, TILE, WAVE, SPLIT, EACH, WIDE, CTA_RATE, LONE_RATE, PARAMETERS };
+static const char *const names[PARAMETERS] = {"t0",    "ramp",       "ramp_half",  "bandwidth", "tile",     "wave",
+                                              "split", "split_each", "split_wide", "cta_rate",  "lone_rate"};
 enum { WARM_T0, WARM_RATE, WARM_PARAMETERS };
 
 static const double bytes_warm = 40e6;
@@ -21,7 +21,7 @@ static const double warm_tiles_min = 106, warm_tiles_max = 132;
 
 struct decode_context {
     struct machine machine;
-    size_t free; /* parameters: without CTA_RATE where that is known */
+    size_t free; /* parameters: without the rates of a CTA where the first is known */
 };
 
 static double predict(const struct timing *row, const double *p, const void *context) {
@@ -37,8 +37,10 @@ static double predict(const struct timing *row, const double *p, const void *con
     d->bandwidth = p[BANDWIDTH];
     d->tile_s = p[TILE];
     d->wave_s = p[WAVE];
-    if (c->free == PARAMETERS)
+    if (c->free == PARAMETERS) {
         d->cta_rate = p[CTA_RATE];
+        d->lone_rate = p[LONE_RATE];
+    }
     return timing_seconds(&machine, TIMING_DECODE, row);
 }
 
@@ -123,8 +125,17 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                      struct kernel_profile *profile, struct error *err) {
     struct decode_fit *fit = fp8 ? &profile->decode_fp8 : &profile->decode_bf16;
     const struct decode_rule *rule = &profile->rule;
-    double p[PARAMETERS] = {8e-6, 6e-6, 6e6, 0.95 * profile->on.bandwidth_bytes_per_s, 3e-6, 1e-7, 1e-6,
-                            5e-8, 1e-7, 50e9};
+    double p[PARAMETERS] = {8e-6,
+                            6e-6,
+                            6e6,
+                            0.95 * profile->on.bandwidth_bytes_per_s,
+                            3e-6,
+                            1e-7,
+                            1e-6,
+                            5e-8,
+                            1e-7,
+                            50e9,
+                            2.0 * profile->on.bandwidth_bytes_per_s / profile->on.sms};
     double rate, outside;
     const struct decode_fit *like = &profile->decode_bf16;
     struct fit_rows all = fit_rows_where(timings, fp8 ? counts_fp8 : counts_bf16, in->arena);
@@ -135,7 +146,8 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                (const double[]){like->t0_s.value, like->ramp_s.value, like->ramp_half_bytes.value,
                                 like->bandwidth_bytes_per_s.value, like->tile_s.value, like->wave_s.value,
                                 like->split_s.value, like->split_each_s.value, like->split_wide_s.value,
-                                0.5 * like->cta_bytes_per_s.value}, /* as many tokens a second */
+                                0.5 * like->cta_bytes_per_s.value, /* as many tokens a second */
+                                0.5 * like->lone_bytes_per_s},
                sizeof p);
     if (warm_rate(timings, fp8, in->arena, &rate, err) != 0)
         return -1;
@@ -168,6 +180,7 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
     quality.spread_outside = outside;
     fit->split = fit->single = quality;
     set_figures(fit, p, rate > 0 ? rate : p[CTA_RATE], in->source->source);
+    fit->lone_bytes_per_s = rate > 0 ? 0 : p[LONE_RATE];
     if (report_kernel(in, &problem, all, DECODE_SPLIT, &fit->split, err) != 0 ||
         report_kernel(in, &problem, all, DECODE_SINGLE, &fit->single, err) != 0)
         return -1;

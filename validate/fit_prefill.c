@@ -5,7 +5,7 @@
 
 /* A prefix's KV is read at the rate that decode attention reaches. */
 enum { T0, FLOPS, S_HALF, TILE_TOKEN, TILE, LOSS, LOSS_HALF, TAIL, PARAMETERS };
-static const char *const names[PARAMETERS] = {"t0",   "flops",          "s_half",        "tile_token",
+static const char *const names[PARAMETERS] = {"t0",   "flops",          "s_half",         "tile_token",
                                               "tile", "sustained_loss", "sustained_half", "tail"};
 
 static double predict(const struct timing *row, const double *p, const void *context) {
