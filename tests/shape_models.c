@@ -17,9 +17,8 @@ static struct step_shape prefill_of(int64_t q, int64_t context) {
 }
 
 /* Within 0.5 % of step_cost at every step, exact at the first, never falling, whatever the shape. */
-static void test_segments(void **state) {
-    (void)state;
-    struct models models = models_open("h100-sxm");
+static void segments_of(const char *gpu) {
+    struct models models = models_open(gpu);
     for (int kind = 0; kind < MODELS_KINDS; kind++) {
         struct step_model *model = models_step(&models, models_kinds[kind].name, models_kinds[kind].tp,
                                                models_kinds[kind].weights, models_kinds[kind].kv);
@@ -45,6 +44,11 @@ static void test_segments(void **state) {
         step_model_destroy(model);
     }
     arena_destroy(models.arena);
+}
+static void test_segments(void **state) {
+    (void)state;
+    segments_of("h100-sxm");
+    segments_of("h200-sxm");
 }
 
 /* A line never crosses from one decode kernel to the other. */

@@ -65,6 +65,9 @@ struct fit_problem {
 };
 /* Solves it; fills rows, spread and sigma of quality (spread_outside is left). */
 int fit_solve(struct fit_problem *problem, struct fit_quality *quality, struct error *err);
+/* The same, and again with one parameter more, the next of the form, from `start`: kept where it takes 3 % or more from
+ * the spread, else 0, which must leave the form as it is without. */
+int fit_solve_more(struct fit_problem *problem, double start, struct fit_quality *quality, struct error *err);
 /* Fits without the rows of a regime, and gives the spread of predictions for those; 0 where there is none, or too few
  * others to fit. The parameters are put back. */
 int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *, double limit), double limit,

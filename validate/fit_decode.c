@@ -21,7 +21,7 @@ static const double warm_tiles_min = 106, warm_tiles_max = 132;
 
 struct decode_context {
     struct machine machine;
-    size_t free; /* parameters: without the rates of a CTA where the first is known */
+    bool rate_known; /* a CTA's: no parameter */
 };
 
 static double predict(const struct timing *row, const double *p, const void *context) {
@@ -37,10 +37,9 @@ static double predict(const struct timing *row, const double *p, const void *con
     d->bandwidth = p[BANDWIDTH];
     d->tile_s = p[TILE];
     d->wave_s = p[WAVE];
-    if (c->free == PARAMETERS) {
+    if (!c->rate_known)
         d->cta_rate = p[CTA_RATE];
-        d->lone_rate = p[LONE_RATE];
-    }
+    d->lone_rate = p[LONE_RATE];
     return timing_seconds(&machine, TIMING_DECODE, row);
 }
 
@@ -125,17 +124,8 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                      struct kernel_profile *profile, struct error *err) {
     struct decode_fit *fit = fp8 ? &profile->decode_fp8 : &profile->decode_bf16;
     const struct decode_rule *rule = &profile->rule;
-    double p[PARAMETERS] = {8e-6,
-                            6e-6,
-                            6e6,
-                            0.95 * profile->on.bandwidth_bytes_per_s,
-                            3e-6,
-                            1e-7,
-                            1e-6,
-                            5e-8,
-                            1e-7,
-                            50e9,
-                            2.0 * profile->on.bandwidth_bytes_per_s / profile->on.sms};
+    double p[PARAMETERS] = {8e-6, 6e-6, 6e6, 0.95 * profile->on.bandwidth_bytes_per_s, 3e-6, 1e-7, 1e-6, 5e-8,
+                            1e-7, 50e9, 0};
     double rate, outside;
     const struct decode_fit *like = &profile->decode_bf16;
     struct fit_rows all = fit_rows_where(timings, fp8 ? counts_fp8 : counts_bf16, in->arena);
@@ -161,26 +151,30 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                            .flops = profile->on.bf16_flops,
                            .sms = profile->on.sms,
                            .cta_rate = rate},
-        .free = rate > 0 ? CTA_RATE : PARAMETERS};
+        .rate_known = rate > 0};
     fit->bytes_max = 0;
     for (size_t i = 0; i < all.count; i++)
         fit->bytes_max = fmax(fit->bytes_max, timing_kv_bytes(all.at[i]));
     struct fit_problem problem = {.op = fp8 ? "decode fp8" : "decode bf16",
                                   .rows = fit_rows_held_out(all, false, in->arena),
                                   .parameters = p,
-                                  .parameter_count = context.free,
+                                  .parameter_count = rate > 0 ? CTA_RATE : LONE_RATE,
                                   .tie = few ? 0.05 : 0,
                                   .names = names,
                                   .predict = predict,
                                   .context = &context};
     struct fit_quality quality;
+    /* Few rows of another dtype, or of equal contexts all, do not tell what unequal ones take. */
+    double lone = 2.0 * profile->on.bandwidth_bytes_per_s / profile->on.sms;
     if (fit_leave_out(&problem, largest, fit->bytes_max / 4, in->arena, &outside, err) != 0 ||
-        fit_solve(&problem, &quality, err) != 0)
+        (few || rate > 0 ? fit_solve(&problem, &quality, err) : fit_solve_more(&problem, lone, &quality, err)) != 0 ||
+        (problem.parameter_count == PARAMETERS &&
+         fit_leave_out(&problem, largest, fit->bytes_max / 4, in->arena, &outside, err) != 0))
         return -1;
     quality.spread_outside = outside;
     fit->split = fit->single = quality;
     set_figures(fit, p, rate > 0 ? rate : p[CTA_RATE], in->source->source);
-    fit->lone_bytes_per_s = rate > 0 ? 0 : p[LONE_RATE];
+    fit->lone_bytes_per_s = p[LONE_RATE];
     if (report_kernel(in, &problem, all, DECODE_SPLIT, &fit->split, err) != 0 ||
         report_kernel(in, &problem, all, DECODE_SINGLE, &fit->single, err) != 0)
         return -1;

@@ -26,12 +26,6 @@ static bool longest(const struct timing *row, double limit) {
     return row->context + row->prefix >= limit;
 }
 
-/* cuDNN's tiles go to SMs as they lie; FlashAttention 3, of which the published timings are, takes the longest first:
- * a tail fitted to those comes to 0.1, and the fit is no better for it. */
-static bool schedules_in_order(const struct timing_source *source) {
-    return source->format != TIMINGS_PUBLISHED;
-}
-
 /* No timings: the base profile's constants, at the ratio of the datasheets. */
 static int from_base(const struct fit_input *in, struct kernel_profile *profile, struct error *err) {
     if (!in->base)
@@ -64,7 +58,6 @@ int fit_prefill(const struct fit_input *in, struct kernel_profile *profile, stru
         return -1;
     if (timings.count == 0)
         return from_base(in, profile, err);
-    p[TAIL] = schedules_in_order(in->source) ? 0.5 : 0.0;
     struct fit_rows all = fit_rows_where(&timings, NULL, in->arena);
     fit->length_max = 0;
     for (size_t i = 0; i < all.count; i++)
@@ -72,12 +65,15 @@ int fit_prefill(const struct fit_input *in, struct kernel_profile *profile, stru
     struct fit_problem problem = {.op = "prefill attention bf16",
                                   .rows = fit_rows_held_out(all, false, in->arena),
                                   .parameters = p,
-                                  .parameter_count = schedules_in_order(in->source) ? PARAMETERS : TAIL,
+                                  .parameter_count = TAIL,
                                   .names = names,
                                   .predict = predict,
                                   .context = &machine};
+    /* cuDNN's tiles go to SMs as they lie, and end apart; FlashAttention 3 takes the longest first: no tail. */
     if (fit_leave_out(&problem, longest, fit->length_max / 2, in->arena, &outside, err) != 0 ||
-        fit_solve(&problem, &fit->fit, err) != 0)
+        fit_solve_more(&problem, 0.5, &fit->fit, err) != 0 ||
+        (problem.parameter_count == PARAMETERS &&
+         fit_leave_out(&problem, longest, fit->length_max / 2, in->arena, &outside, err) != 0))
         return -1;
     fit->fit.spread_outside = fmax(outside, fit->fit.spread);
     fit_set(&fit->t0_s, p[T0], source);

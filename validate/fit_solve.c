@@ -191,6 +191,37 @@ struct fit_rows fit_rows_held_out(struct fit_rows rows, bool held_out, struct ar
     return some;
 }
 
+int fit_solve_more(struct fit_problem *problem, double start, struct fit_quality *quality, struct error *err) {
+    /* Rows that the form gives to half a percent leave nothing to explain. */
+    static const double enough = 0.005, gain = 0.97;
+    double *p = problem->parameters, kept[FIT_FORM_MAX];
+    size_t count = problem->parameter_count;
+    MUST(count < FIT_FORM_MAX);
+    memcpy(kept, p, count * sizeof *p);
+    p[count] = 0;
+    if (fit_solve(problem, quality, err) != 0)
+        return -1;
+    if (quality->spread < enough || problem->rows.count <= count + 1)
+        return 0;
+    struct fit_quality more;
+    struct fit_problem larger = *problem;
+    double solved[FIT_FORM_MAX];
+    memcpy(solved, p, count * sizeof *p);
+    memcpy(p, kept, count * sizeof *p);
+    p[count] = start;
+    larger.parameter_count = count + 1;
+    if (fit_solve(&larger, &more, err) != 0)
+        return -1;
+    if (more.spread < gain * quality->spread) {
+        *problem = larger;
+        *quality = more;
+        return 0;
+    }
+    memcpy(p, solved, count * sizeof *p);
+    p[count] = 0;
+    return 0;
+}
+
 int fit_leave_out(struct fit_problem *problem, bool (*regime)(const struct timing *, double limit), double limit,
                   struct arena *arena, double *spread, struct error *err) {
     struct fit_rows all = problem->rows, inner = {arena_alloc(arena, all.count * sizeof *inner.at), 0};

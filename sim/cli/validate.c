@@ -18,7 +18,7 @@
 
 enum { KEY_JSON = 256, KEY_NODE, KEY_REQUESTS, KEY_VARIANT, KEY_SET, KEY_SEED };
 /* The ops, in this order. */
-enum { COPY_OPS = 3, STEPS_AT = KERNEL_OPS, COPIES_AT = STEPS_AT + STEP_OPS, OPS = COPIES_AT + COPY_OPS };
+enum { COPY_OPS = 6, STEPS_AT = KERNEL_OPS, COPIES_AT = STEPS_AT + STEP_OPS, OPS = COPIES_AT + COPY_OPS };
 
 struct arguments {
     const char *first, *directory, *gpu, *node, *report;
@@ -140,7 +140,12 @@ static int predict_copy(const struct timing *row, const struct node_options *nod
 
 static int predict_copies(const struct timing_source *source, const char *name, struct arena *arena,
                           struct points out[COPY_OPS], struct error *err) {
-    static const char *const names[] = {"loop", "batch", "kernel"};
+    /* The cliff of small blocks is a regime of its own: what a descriptor costs there depends on more than their size.
+     */
+    static const double cliff_bytes = 65536;
+    static const char *const names[COPY_OPS] = {"copy, loop",   "copy, loop, below 64 KiB",
+                                                "copy, batch",  "copy, batch, below 64 KiB",
+                                                "copy, kernel", "copy, kernel, below 64 KiB"};
     struct node_options node = {0};
     struct node *tree;
     const char *path;
@@ -150,14 +155,14 @@ static int predict_copies(const struct timing_source *source, const char *name, 
         options_read(tree, node_options_table, &node, arena, err) != 0 ||
         timings_read(source, TIMING_COPY, arena, &timings, err) != 0)
         return -1;
-    for (int api = 0; api < COPY_OPS; api++) {
-        out[api] = (struct points){.op = arena_printf(arena, "copy, %s", names[api]),
-                                   .items = arena_alloc(arena, (timings.count + 1) * sizeof *out->items)};
+    for (int op = 0; op < COPY_OPS; op++) {
+        out[op] =
+            (struct points){.op = names[op], .items = arena_alloc(arena, (timings.count + 1) * sizeof *out->items)};
         for (size_t i = 0; i < timings.count; i++) {
             const struct timing *row = &timings.rows[i];
-            if (row->api != api)
+            if (row->api != op / 2 || (row->block_bytes < cliff_bytes) != (op % 2 == 1))
                 continue;
-            struct point *point = &out[api].items[out[api].count++];
+            struct point *point = &out[op].items[out[op].count++];
             *point = (struct point){.row = row->row, .held_out = row->held_out};
             if (predict_copy(row, &node, &point->predicted_s, err) != 0)
                 return -1;
