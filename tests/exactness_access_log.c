@@ -165,6 +165,11 @@ static void spoilt(void **unused) {
         {"tiersim-access-log 1\nunit 0 hbm level 0 capacity 4 seed 1 prefix 1 policy nobody\n"
          "end 0 hits 0 inserted 0 evicted 0\n",
          "nobody"},
+        {"tiersim-access-log 1\nunit 0 hbm level 0 capacity 4 seed 1 prefix 1 policy lru\n"
+         "costs 0 bytes 64 token 0x1p-3 pair -1 first inf block inf\nend 0 hits 0 inserted 0 evicted 0\n",
+         "bad:3:36: seconds are missing"},
+        {"tiersim-access-log 1\ncosts 0 bytes 64 token 0x1p-3 pair 0 first inf block inf\n",
+         "bad:2:8: the costs of a tier that no line has named"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_file(folder, "bad", cases[i].text);

@@ -79,7 +79,7 @@ static int add_policy(struct log_work *work, const struct policy *policy, const 
         const struct access_unit *unit = access_file_unit(work->file, u);
         struct log_job job = {.unit = u, .policy = (const struct evict_policy *)policy, .options = options};
         struct error cannot;
-        if (tier_can_run(job.policy, access_file_gives(work->file), unit->prefix, all ? &cannot : err) != 0) {
+        if (tier_can_run(job.policy, access_file_gives(work->file, u), unit->prefix, all ? &cannot : err) != 0) {
             if (all)
                 continue;
             return -1;

@@ -71,6 +71,12 @@ void tier_log_destroy(struct tier_log *log) {
     free(log);
 }
 
+void tier_log_costs(struct tier_log *log, const struct loss_costs *costs) {
+    fprintf(log->log->file, "costs %u bytes %llu token %a pair %a first %a block %a\n", log->unit,
+            (unsigned long long)costs->block_bytes, costs->token_s, costs->pair_s, costs->fetch_first_s,
+            costs->fetch_block_s);
+}
+
 static FILE *line(struct tier_log *log, sim_time now, const char *word) {
     fprintf(log->log->file, "%u %lld %s", log->unit, (long long)now, word);
     return log->log->file;

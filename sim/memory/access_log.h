@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 
+#include "sim/memory/loss_costs.h"
 #include "sim/memory/tier.h"
 
 /* ---- writing ---- */
@@ -31,6 +32,8 @@ int access_log_close(struct access_log *log, struct error *err);
 struct tier_log;
 struct tier_log *access_log_tier(struct access_log *log, const char *name, uint32_t level,
                                  const struct tier_setup *setup);
+/* What losing a block costs there. */
+void tier_log_costs(struct tier_log *log, const struct loss_costs *costs);
 void tier_log_destroy(struct tier_log *log);
 void tier_log_count(struct tier_log *log, sim_time now, const char *word, uint64_t count);
 void tier_log_id(struct tier_log *log, sim_time now, const char *word, uint64_t id);
@@ -56,6 +59,8 @@ struct access_unit {
     uint64_t capacity_blocks, seed;
     bool prefix;
     uint64_t hits, inserted, evicted; /* that were logged */
+    bool has_costs;                   /* what losing a block cost is known */
+    struct loss_costs costs;
 };
 struct access_file;
 /* Error: file:line:column, what, the remedy. */
@@ -63,10 +68,9 @@ int access_file_read(const char *path, struct access_file **out, struct error *e
 void access_file_free(struct access_file *file);
 uint32_t access_file_units(const struct access_file *file);
 const struct access_unit *access_file_unit(const struct access_file *file, uint32_t unit);
-/* What a replay can show a policy beyond what a tier always can (enum policy_need): the future only where the run knew
- * it.
- */
-unsigned access_file_gives(const struct access_file *file);
+/* What a replay of a unit can show a policy beyond what a tier always can (enum policy_need): the future, the queue,
+ * the agents' order and costs only where the run told them to a policy. */
+unsigned access_file_gives(const struct access_file *file, uint32_t unit);
 
 struct access_result {
     uint64_t hits, inserted, evicted; /* asked for and found; came in; victims */

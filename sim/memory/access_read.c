@@ -259,6 +259,29 @@ static int read_unit(struct reader *r) {
     return 0;
 }
 
+/* costs N bytes B token S pair S first S block S */
+static int read_costs(struct reader *r) {
+    uint64_t index;
+    if (!number(r, &index) || index >= r->file->unit_count)
+        return bad(r, "the costs of a tier that no line has named");
+    struct access_unit *about = &r->file->units[index].about;
+    struct loss_costs *costs = &about->costs;
+    double *const values[] = {&costs->token_s, &costs->pair_s, &costs->fetch_first_s, &costs->fetch_block_s};
+    static const char *const names[] = {"token", "pair", "first", "block"};
+    if (field(r, "bytes", &costs->block_bytes) != 0)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        char *end = r->at;
+        if (accept(r, names[i]))
+            *values[i] = strtod(r->at, &end);
+        if (end == r->at || !(*values[i] >= 0))
+            return bad(r, "seconds are missing");
+        r->at = end;
+    }
+    about->has_costs = true;
+    return 0;
+}
+
 static int read_end(struct reader *r) {
     uint64_t index;
     if (!number(r, &index) || index >= r->file->unit_count)
@@ -285,6 +308,8 @@ static int read_lines(struct reader *r) {
             failed = strcmp(r->at, "tiersim-access-log 1") == 0 ? 0 : bad(r, "this is no access log");
         else if (accept(r, "unit"))
             failed = read_unit(r);
+        else if (accept(r, "costs"))
+            failed = read_costs(r);
         else if (accept(r, "end"))
             failed = read_end(r);
         else
@@ -360,9 +385,13 @@ uint32_t access_file_units(const struct access_file *file) {
 const struct access_unit *access_file_unit(const struct access_file *file, uint32_t unit) {
     return &file->units[unit].about;
 }
-unsigned access_file_gives(const struct access_file *file) {
-    bool future = false;
-    for (uint64_t i = 0; !future && i < file->time_count; i++)
-        future = file->times[i] != INT64_MAX;
-    return NEED_SESSION | NEED_GROUP | (future ? NEED_FUTURE : 0u);
+unsigned access_file_gives(const struct access_file *file, uint32_t unit) {
+    unsigned gives = NEED_SESSION | NEED_GROUP;
+    for (uint64_t i = 0; !(gives & NEED_FUTURE) && i < file->time_count; i++)
+        gives |= file->times[i] != INT64_MAX ? NEED_FUTURE : 0u;
+    for (uint64_t i = 0; i < file->note_count; i++)
+        gives |= file->notes[i].event == SESSION_QUEUED  ? NEED_QUEUE
+                 : file->notes[i].event == SESSION_STEPS ? NEED_AGENT_GRAPH
+                                                         : 0u;
+    return gives | (file->units[unit].about.has_costs ? NEED_COST : 0u);
 }

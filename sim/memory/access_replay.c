@@ -339,11 +339,13 @@ void access_replay(const struct access_file *file, uint32_t unit, const struct e
     for (uint64_t i = 0; i < play.unit->victim_count; i++)
         play.leaving[i] = SLOT_NONE;
     const struct access_unit *about = &play.unit->about;
+    struct evict_costs costs = loss_costs_view(&about->costs);
     struct tier_setup setup = {.name = about->name,
                                .capacity_blocks = capacity_blocks,
                                .prefix = about->prefix,
                                .policy = policy,
                                .policy_options = options,
+                               .costs = &costs,
                                .seed = about->seed,
                                .on_victim = on_victim,
                                .on_victim_self = &play};

@@ -76,13 +76,14 @@ static void create_units(struct hierarchy *h, uint32_t index) {
             .prefix = h->setup.prefix,
             .policy = level->options->evict_policy,
             .policy_options = level->options->evict_options,
+            .costs = &unit->costs,
             .seed = h->setup.seed,
             .on_victim = level->evicts_to == NO_LEVEL && !level->options->admit_policy ? NULL : victim_leaves,
             .on_victim_self = unit,
             .watch = shelf_watch(unit->shelf)};
         snprintf(unit->name, UNIT_NAME_MAX, level->unit_count > 1 ? "%s[%u]" : "%s", level->options->name, i);
         if (h->setup.access_log)
-            tier.log = access_log_tier(h->setup.access_log, unit->name, index, &tier);
+            tier.log = unit->log = access_log_tier(h->setup.access_log, unit->name, index, &tier);
         unit->tier = tier_create(&tier);
         admission_create(unit);
         unit->hits = below_admit & NEED_HITS ? lazy_alloc(unit->slots, sizeof *unit->hits) : NULL;
@@ -158,6 +159,8 @@ int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out
     for (uint32_t level = 0; level < h->level_count; level++)
         create_units(h, level);
     routes_create(h);
+    notes_create(h);
+    costs_create(h);
     drives_begin(h);
     h->arriving = zeroed(setup->instances, sizeof *h->arriving);
     h->hungry = zeroed(setup->instances, sizeof *h->hungry);

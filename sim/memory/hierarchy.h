@@ -43,6 +43,9 @@ struct hierarchy_setup {
     uint64_t seed;
     struct sink *sink; /* transfer records; NULL: none */
     bool record_transfers;
+    /* For policies that weigh what a loss costs (NEED_COST): seconds to compute a token, and more for each token before
+     * it. */
+    double token_s, pair_s;
     struct access_log *access_log; /* what the tiers' eviction policies see (access_log.h); NULL: not written down */
     const struct space_source *spaces; /* NULL: one namespace, without terms */
     /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier
@@ -66,6 +69,11 @@ const char *hierarchy_tier_name(const struct hierarchy *hierarchy, uint32_t tier
 struct tier *hierarchy_hbm(struct hierarchy *hierarchy, uint32_t instance);
 /* Tier number `tier` as instance `instance` sees it. */
 struct tier *hierarchy_tier(struct hierarchy *hierarchy, uint32_t tier, uint32_t instance);
+/* News of a session, told to the policies of all tiers that `instance` sees, each as it has declared to need it
+ * (tier_note). hierarchy_hears: the needs that anybody has of it (NEED_SESSION, NEED_QUEUE, NEED_AGENT_GRAPH); what
+ * nobody needs need not be told. STEPS are counted over the fleet; a tier is told its instances' share of them. */
+unsigned hierarchy_hears(const struct hierarchy *hierarchy);
+void hierarchy_note(struct hierarchy *hierarchy, uint32_t instance, const struct session_note *note, sim_time now);
 /* Emits link and tier records; checks that everything balances (MUST). */
 void hierarchy_finish(struct hierarchy *hierarchy, sim_time now, struct sink *sink);
 /* Slow audit of every tier and every byte; for tests. */

@@ -4,6 +4,7 @@
 
 #include "policies/admit.h"
 #include "sim/memory/hierarchy.h"
+#include "sim/memory/loss_costs.h"
 
 enum { UNIT_NAME_MAX = 48, NO_TRANSFER = UINT32_MAX, NO_WAIT = UINT32_MAX, NO_LEVEL = UINT32_MAX };
 
@@ -32,8 +33,11 @@ struct bank {
     const struct admit_policy *admit;
     void *admit_self;
     sim_time admit_wake;
-    sim_time *listed; /* by slot: since when the index has it; NULL: at once */
-    uint16_t *hits;   /* by slot: look-ups that found it here; NULL: nobody below asks */
+    sim_time *listed;       /* by slot: since when the index has it; NULL: at once */
+    uint16_t *hits;         /* by slot: look-ups that found it here; NULL: nobody below asks */
+    struct loss_costs loss; /* NEED_COST */
+    struct evict_costs costs;
+    struct tier_log *log;
     char name[UNIT_NAME_MAX];
 };
 
@@ -132,6 +136,7 @@ struct hierarchy {
     uint32_t scratch_room;
     uint32_t timer_source;
     bool has_timers;
+    unsigned hears; /* needs of news of sessions that any policy has */
 };
 
 static inline struct bank *level_bank(const struct hierarchy *h, uint32_t level, uint32_t instance) {
@@ -168,6 +173,10 @@ void timers_update(struct hierarchy *h);
 
 /* hierarchy_routes.c */
 void routes_create(struct hierarchy *h);
+
+/* hierarchy_notes.c, once the levels, the units and their routes are there. */
+void notes_create(struct hierarchy *h);
+void costs_create(struct hierarchy *h);
 
 /* transfer.c */
 uint32_t transfer_open(struct hierarchy *h, enum transfer_kind kind, uint32_t instance, uint32_t from, uint32_t to,

@@ -313,11 +313,27 @@ void tier_missed(struct tier *tier, uint64_t id, sim_time now) {
     if (tier->policy.miss)
         tier->policy.miss(tier->state, id, now);
 }
+/* Who may hear of it. */
+static unsigned note_needs(enum session_event event) {
+    switch (event) {
+    case SESSION_QUEUED:
+        return NEED_QUEUE;
+    case SESSION_STARTED:
+        return NEED_SESSION | NEED_QUEUE | NEED_AGENT_GRAPH;
+    case SESSION_STEPS:
+        return NEED_AGENT_GRAPH;
+    default:
+        return NEED_SESSION;
+    }
+}
 void tier_note(struct tier *tier, const struct session_note *note, sim_time now) {
     if (tier->setup.log)
         tier_log_note(tier->setup.log, now, note);
-    if (!tier->policy.note)
+    if (!tier->policy.note || !(tier->needs & note_needs(note->event)))
         return;
-    tier->policy.note(tier->state, note, now);
+    struct session_note own = *note;
+    if (!(tier->needs & NEED_FUTURE))
+        own.returns = -1;
+    tier->policy.note(tier->state, &own, now);
     tier_settle(tier, now);
 }

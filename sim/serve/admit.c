@@ -1,4 +1,5 @@
 /* Coming in: a waiting request's prefix is looked up, held, fetched, and its first chunk found room for. */
+#include "sim/serve/news.h"
 #include "sim/serve/schedule.h"
 
 uint64_t admit_blocks_missing(const struct instance *instance, const struct request *request, uint32_t tokens) {
@@ -90,6 +91,7 @@ static enum admission look_up(struct instance *instance, uint32_t id, sim_time n
         return NO_ROOM;
     }
     request->held_blocks = held;
+    news_started(instance, request, now);
     if (count > 0)
         kv_seen(fleet->hierarchy, instance->index, identity.ids, count, now);
     book_hits(instance, request, &found, plan.skip > 0 ? 0 : plan.fetch);

@@ -4,6 +4,7 @@
 
 #include "sim/serve/faults.h"
 #include "sim/serve/handover.h"
+#include "sim/serve/news.h"
 #include "sim/serve/prefetch.h"
 #include "sim/serve/router.h"
 #include "sim/serve/timers.h"
@@ -214,12 +215,11 @@ static int open_memory(struct cluster *cluster, struct error *err) {
         return -1;
     for (size_t t = 0; t < setup->tiers->count; t++) {
         const struct tier_options *tier = (const struct tier_options *)setup->tiers->items + t;
-        if (!(tier->evict_policy->policy.needs & NEED_FUTURE))
-            continue;
-        if (workload_foresee(setup->workload, fleet->block_tokens, err) != 0)
+        if (news_suffices(tier->evict_policy, setup->workload, fleet->block_tokens, err) != 0)
             return -1;
-        break;
     }
+    double token_s = 0, pair_s = 0;
+    news_prices(fleet, &token_s, &pair_s);
     struct hierarchy_setup memory = {.engine = fleet->engine,
                                      .node = setup->node,
                                      .tiers = setup->tiers,
@@ -235,6 +235,8 @@ static int open_memory(struct cluster *cluster, struct error *err) {
                                      .seed = setup->seed,
                                      .sink = setup->sink,
                                      .record_transfers = setup->record_transfers,
+                                     .token_s = token_s,
+                                     .pair_s = pair_s,
                                      .access_log = setup->access_log,
                                      .spaces = spaces_source(fleet->spaces),
                                      .on_loaded = on_loaded,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "sim/serve/handover.h"
+#include "sim/serve/news.h"
 #include "sim/serve/prefetch.h"
 #include "sim/serve/schedule.h"
 
@@ -76,6 +77,7 @@ void instance_enqueue(struct instance *instance, const struct request_spec *spec
         return;
     }
     instance->outstanding_tokens += (int64_t)tokens;
+    news_queued(instance, request, now);
     list_append(&fleet->requests, &instance->waiting, id);
     prefetch_ask(instance, request, PREFETCH_ARRIVAL, instance->waiting.count - 1, now);
     instance_touch(instance, now);
@@ -194,6 +196,7 @@ struct kv_identity request_identity(struct instance *instance, const struct requ
             fleet->ids[i] += space_salt(request->space);
     }
     return (struct kv_identity){.ids = fleet->ids,
+                                .owner = spec->session,
                                 .next_use = spec->next_use,
                                 .tenant = spec->tenant,
                                 .priority = 35,
@@ -219,6 +222,7 @@ void instance_end_request(struct instance *instance, uint32_t id, sim_time now) 
     MUST(request->generated == request->spec.output_tokens);
     instance_publish(instance, request, request->computed, now);
     kv_end(fleet->hierarchy, instance->index, &request->kv, now);
+    news_ended(instance, request, now);
     uint64_t hits = 0;
     for (int t = 0; t < TIERS_MAX; t++)
         hits += request->hit_tokens[t];

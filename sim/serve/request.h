@@ -69,6 +69,7 @@ struct request {
     int64_t finish_step;  /* DECODE: value of the decode counter at its last token */
     uint32_t preemptions;
     uint64_t hit_tokens[TIERS_MAX], recomputed_tokens, computed_tokens;
+    bool started; /* tiers were told that it has */
     bool resumes; /* swapped in: goes on where it was */
     enum overlap overlap;
     bool landed;                     /* TAIL: and the tail is there */

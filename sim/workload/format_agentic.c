@@ -139,6 +139,11 @@ static bool read_request(void *self, struct json_value value) {
         .output_tokens = (uint32_t)(output > 0 ? output : 1),
         .shared_tokens = (uint32_t)(agent->shared_tokens < prompt ? agent->shared_tokens : prompt),
         .tool_tokens = (uint32_t)(agent->tool_tokens < prompt ? agent->tool_tokens : prompt)};
+    const char *stop;
+    size_t stop_size;
+    struct json_value ends;
+    request.calls_tool = json_get(value, "stop", &ends) && json_text(ends, &stop, &stop_size) &&
+                         stop_size == strlen("tool_use") && memcmp(stop, "tool_use", stop_size) == 0;
     agent->last_request = trace_add(reading->trace, &request, reading->ids, (uint32_t)count);
     agent->last_at_s = at_s;
     agent->last_end_s = at_s + (api_s > 0 ? api_s : 0);

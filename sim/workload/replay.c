@@ -112,6 +112,7 @@ static void describe(const struct workload *workload, uint32_t index, uint64_t c
                                  .prompt_tokens = request->prompt_tokens,
                                  .output_tokens = request->output_tokens,
                                  .shared_tokens = request->shared_tokens,
+                                 .calls_tool = request->calls_tool,
                                  .chain = {.spans = trace->spans + request->first_span,
                                            .span_count = request->span_count,
                                            .hash_tokens = trace->hash_tokens,
@@ -182,6 +183,30 @@ size_t replay_after(struct workload *workload, const struct request_spec *done, 
     return count;
 }
 
+static uint32_t *foresee_sessions(const struct workload *workload) {
+    const struct trace *trace = workload->trace;
+    uint32_t *next = malloc(((size_t)trace->count + 1) * sizeof *next);
+    uint32_t *later = malloc(((size_t)trace->session_count + 1) * sizeof *later);
+    MUST(next != NULL && later != NULL);
+    for (uint32_t s = 0; s < trace->session_count; s++)
+        later[s] = TRACE_NONE;
+    for (uint32_t i = trace->count; i-- > 0;) {
+        next[i] = later[trace->requests[i].session];
+        if (trace->requests[i].at_ns < workload->until_ns)
+            later[trace->requests[i].session] = i;
+    }
+    free(later);
+    return next;
+}
+
+int workload_returns(const struct workload *workload, const struct request_spec *spec, uint32_t *steps) {
+    if (!workload->session_next)
+        return -1;
+    uint32_t index = (uint32_t)spec->cursor[0], next = workload->session_next[index];
+    *steps = next == TRACE_NONE ? 0 : next - index;
+    return next != TRACE_NONE;
+}
+
 int workload_foresee(struct workload *workload, uint32_t block_tokens, struct error *err) {
     if (!open_loop(workload))
         return error_set(err, "a clairvoyant policy needs the future, which a closed loop does not have\n  hint: use "
@@ -218,6 +243,7 @@ int workload_foresee(struct workload *workload, uint32_t block_tokens, struct er
         }
     }
     workload->next_use = next_use;
+    workload->session_next = foresee_sessions(workload);
     int_map_destroy(later);
     free(ids);
     return 0;

@@ -19,6 +19,7 @@ struct trace_request {
     uint32_t fork;  /* first request of a sub-agent that is started once this one has ended; more by its `sibling` */
     uint32_t sibling;
     uint32_t tenant, prompt_tokens, output_tokens, shared_tokens;
+    bool calls_tool;      /* its answer ends in a call of a tool */
     uint32_t tool_tokens; /* of shared_tokens, the first; 0: nobody says */
     uint32_t first_span, span_count;
 };

@@ -31,6 +31,7 @@ void workload_close(struct workload *workload) {
     free(workload->document_weight);
     free(workload->next_use);
     free(workload->next_use_first);
+    free(workload->session_next);
     free(workload);
 }
 

@@ -55,6 +55,7 @@ struct request_spec {
     uint32_t turn, tenant;
     sim_time arrival_ns;
     uint32_t prompt_tokens, output_tokens;
+    bool calls_tool;        /* its answer ends in a call of a tool: the trace says so */
     uint32_t shared_tokens; /* leading tokens that are system prompt, tools or documents shared between sessions */
     struct chain chain;
     const int64_t *next_use; /* per fleet block: arrival_ns of the next request that holds it, INT64_MAX: none;
@@ -92,6 +93,9 @@ enum { WORKLOAD_AFTER_MAX = 32 };
 int workload_block_tokens_fit(const struct workload *workload, uint32_t block_tokens, struct error *err);
 /* Makes next_use known for blocks of block_tokens (clairvoyant policies). Refused for closed loops. */
 int workload_foresee(struct workload *workload, uint32_t block_tokens, struct error *err);
+/* After workload_foresee: 1 when its session asks again, with the number of requests of the stream until then in *steps
+ * (1: the next), 0 when it never does; else -1, unknown. */
+int workload_returns(const struct workload *workload, const struct request_spec *spec, uint32_t *steps);
 /* The format of the trace that it replays; "generated" where there is none. */
 const char *workload_format(const struct workload *workload);
 /* Tokens in the longest request (prompt + output) that can come, for sizing; UINT32_MAX when unbounded. */

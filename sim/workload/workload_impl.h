@@ -34,6 +34,7 @@ struct workload {
     int64_t *next_use; /* by trace request: from next_use_first[] on */
     uint64_t *next_use_first;
     uint32_t next_use_block_tokens;
+    uint32_t *session_next; /* by trace request: its session's next, TRACE_NONE: none */
 };
 
 bool replay_next(struct workload *workload, struct request_spec *out);
