@@ -167,7 +167,7 @@ static void spoilt(void **unused) {
          "nobody"},
         {"tiersim-access-log 1\nunit 0 hbm level 0 capacity 4 seed 1 prefix 1 policy lru\n"
          "costs 0 bytes 64 token 0x1p-3 pair -1 first inf block inf\nend 0 hits 0 inserted 0 evicted 0\n",
-         "bad:3:36: seconds are missing"},
+         "bad:3:35: seconds are missing"},
         {"tiersim-access-log 1\ncosts 0 bytes 64 token 0x1p-3 pair 0 first inf block inf\n",
          "bad:2:8: the costs of a tier that no line has named"},
     };

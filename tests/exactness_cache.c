@@ -127,7 +127,7 @@ static void roles(void **unused) {
     /* The same, and the trace says that 16 tokens are tools and 14 more system prompt: less than a whole block. */
     trace->stated = calloc(3, sizeof *trace->stated);
     for (int i = 0; i < 3; i++)
-        trace->stated[i] = (struct replay_stated){16, 14};
+        trace->stated[i] = (struct replay_stated){.tool_tokens = 16, .system_tokens = 14};
     roles_are(trace, "tSntSntShn");
     trace->stated[2].system_tokens = 32;
     roles_are(trace, "tSntSntssn");

@@ -68,7 +68,7 @@ static void continuation_note(void *self, const struct session_note *note, int64
     (void)now;
     struct continuation *state = self;
     uint32_t slot, at = 0;
-    if (note->event != SESSION_TURN || note->returns < 0)
+    if ((note->event != SESSION_TURN && note->event != SESSION_TOOL) || note->returns < 0)
         return;
     bool wrong = (double)(pool_random(&state->draws) >> 11) * 0x1p-53 < state->noise;
     bool goes_on = (note->returns >= 0.5) != wrong;

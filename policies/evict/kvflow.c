@@ -85,7 +85,7 @@ static void kvflow_note(void *self, const struct session_note *note, int64_t now
     (void)now;
     struct kvflow *state = self;
     state->step += note->event == SESSION_STARTED;
-    bool ends = note->event == SESSION_TURN || note->event == SESSION_ENDED;
+    bool ends = note->event == SESSION_TURN || note->event == SESSION_TOOL || note->event == SESSION_ENDED;
     if (note->event != SESSION_STEPS && !ends)
         return;
     /* At its end a request's agent runs never again, unless STEPS says otherwise. */

@@ -73,7 +73,7 @@ static void spare_tail_note(void *self, const struct session_note *note, int64_t
     struct spare_tail *state = self;
     const struct block_facts *facts = state->leaves.facts;
     uint32_t slot, at = 0;
-    if (note->event != SESSION_TURN)
+    if (note->event != SESSION_TURN && note->event != SESSION_TOOL)
         return;
     uint32_t before = int_map_get(state->context_of, note->session), context = (uint32_t)note->context_tokens;
     int_map_put(state->context_of, note->session, context);

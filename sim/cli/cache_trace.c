@@ -52,11 +52,11 @@ static void add_request(struct replay_trace *replay, const struct trace *trace, 
     replay_trace_add(replay, &added, *ids, NULL);
 }
 
-/* What the trace says of how its prompts begin, if it says anything. */
+/* What the trace says of how its prompts begin and its answers end, if it says anything. */
 static void keep_stated(struct replay_trace *replay, const struct trace *trace) {
     bool any = false;
     for (uint32_t i = 0; i < trace->count && !any; i++)
-        any = trace->requests[i].shared_tokens > 0;
+        any = trace->requests[i].shared_tokens > 0 || trace->requests[i].calls_tool;
     if (!any)
         return;
     replay->stated = calloc((size_t)trace->count + 1, sizeof *replay->stated);
@@ -64,7 +64,7 @@ static void keep_stated(struct replay_trace *replay, const struct trace *trace) 
     for (uint32_t i = 0; i < trace->count; i++) {
         const struct trace_request *request = &trace->requests[i];
         uint32_t tools = request->tool_tokens < request->shared_tokens ? request->tool_tokens : request->shared_tokens;
-        replay->stated[i] = (struct replay_stated){tools, request->shared_tokens - tools};
+        replay->stated[i] = (struct replay_stated){tools, request->shared_tokens - tools, request->calls_tool};
     }
 }
 

@@ -315,7 +315,7 @@ static void replay_requests(struct replay *replay) {
     for (uint32_t r = 0; r < trace->request_count; r++) {
         const struct replay_request *request = &trace->requests[r];
         replay->counts = r >= setup->skip;
-        replay_notes_before(&replay->notes, r, replay->now < 0 ? 0 : replay->now);
+        replay_notes_before(&replay->notes, r, request->at_ns > replay->now ? request->at_ns : replay->now);
         for (uint32_t i = 0; i < (setup->prefix ? 1 : request->blocks); i++) {
             replay->now = tick(replay->now, request->at_ns);
             if (tier_wake_time(replay->tier) <= replay->now)

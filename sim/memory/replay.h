@@ -16,9 +16,10 @@ struct replay_request {
     uint64_t first; /* of its blocks in ids[] */
     uint32_t blocks, tokens, tenant, session;
 };
-/* What a prompt begins with, as the trace states it. */
+/* What the trace states of a request: what its prompt begins with, and how its answer ends. */
 struct replay_stated {
     uint32_t tool_tokens, system_tokens; /* tools first */
+    bool calls_tool;
 };
 /* Accesses in memory; any number of replays share them. */
 struct replay_trace {

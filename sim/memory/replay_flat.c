@@ -153,7 +153,7 @@ static void replay_requests(struct flat *flat, struct replay_result *out) {
     for (uint32_t r = 0; r < trace->request_count; r++) {
         const struct replay_request *request = &trace->requests[r];
         uint64_t hits = 0, end = request->first + request->blocks;
-        replay_notes_before(&flat->notes, r, flat->now < 0 ? 0 : flat->now);
+        replay_notes_before(&flat->notes, r, request->at_ns > flat->now ? request->at_ns : flat->now);
         for (uint64_t at = request->first; at < end; at++) {
             flat->now = request->at_ns > flat->now ? request->at_ns : flat->now + 1;
             if (flat->wake <= flat->now)

@@ -34,6 +34,8 @@ static void tell(struct replay_notes *notes, enum session_event event, uint32_t 
                                 .returns = -1};
     if (event == SESSION_TURN && notes->needs & NEED_FUTURE)
         note.returns = notes->next_of[r] != UINT32_MAX;
+    if (event == SESSION_TURN && notes->trace->stated && notes->trace->stated[r].calls_tool)
+        note.event = SESSION_TOOL;
     if (event == SESSION_QUEUED) {
         for (uint32_t i = 0; i < request->blocks; i++)
             notes->ids[i] = notes->trace->ids[request->first + i];

@@ -1,6 +1,7 @@
 /* What a replay tells a policy of sessions (evict_policy.note), from the trace alone and by what it declared:
  *
- * NEED_SESSION      STARTED before a request, TURN after it with the context's length. Whether the session returns is
+ * NEED_SESSION      STARTED before a request, after it TURN with the context's length, or TOOL where the
+ * trace says that its answer calls a tool. Whether the session returns is
  * not said (-1), but to who declares NEED_FUTURE: 1 or 0, the truth. NEED_AGENT_GRAPH  STEPS after a request: its
  * session runs again after so many more requests; not said when never. NEED_QUEUE        QUEUED, with ids: a request
  * enters the queue when `queue` others are before it.

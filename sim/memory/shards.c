@@ -143,6 +143,12 @@ void shards_create(struct shards *shards, const struct replay_trace *trace, bool
         shards->samples[p] = replay_trace_create(trace->block_tokens);
         for (uint32_t r = 0; r < trace->request_count; r++)
             add_request(&making, p, r);
+        if (trace->stated) { /* of its requests, how their answers end; roles are not counted in samples */
+            shards->samples[p]->stated = calloc((size_t)trace->request_count + 1, sizeof *trace->stated);
+            MUST(shards->samples[p]->stated != NULL);
+            for (uint32_t r = 0; r < trace->request_count; r++)
+                shards->samples[p]->stated[r].calls_tool = trace->stated[r].calls_tool;
+        }
     }
     for (uint32_t r = skip; r < trace->request_count; r++)
         shards->accesses += trace->requests[r].blocks;
