@@ -34,16 +34,15 @@ static double wave_seconds(const struct gemm_machine *g, double flops, double m,
     return best * sustained(g, 2.0 * m * n * k);
 }
 
-static struct price gemm_finish(const struct machine *machine, double memory_s, double compute_s, double fixed_s,
-                                bool inside) {
-    const struct gemm_machine *g = &machine->gemm;
-    struct price price = {.seconds = fixed_s + smoothmax4(memory_s, compute_s)};
+static struct price gemm_finish(const struct machine *machine, const struct fit_noise *noise, double seconds,
+                                double memory_s, double compute_s, double fixed_s, bool inside) {
+    struct price price = {.seconds = seconds};
     price.bound = memory_s > compute_s ? BOUND_MEMORY : BOUND_COMPUTE;
     if (fixed_s > memory_s && fixed_s > compute_s)
         price.bound = BOUND_LATENCY;
     static const enum hardware_share shares[] = {
         [BOUND_MEMORY] = SHARE_MEMORY, [BOUND_COMPUTE] = SHARE_COMPUTE, [BOUND_LATENCY] = SHARE_FIXED};
-    price_error(&price, machine, &g->noise, inside, shares[price.bound]);
+    price_error(&price, machine, noise, inside, shares[price.bound]);
     price.basis = basis_weaker(machine->floor, inside ? BASIS_MEASURED : BASIS_EXTRAPOLATED);
     return price;
 }
@@ -56,14 +55,29 @@ struct price gemm_price(const struct machine *machine, enum dtype dtype, double 
     double elements = 2.0 * n * k;
     bool fitted = dtype == DTYPE_BF16 || (dtype == DTYPE_FP8 && g->fp8_fitted);
     bool inside = fitted && m <= g->m_max && elements >= g->weights_min && elements <= g->weights_max;
-    struct price price = gemm_finish(machine, memory_s, wave_seconds(g, g->flops[dtype], m, n, k), g->t0_s, inside);
+    double compute_s = wave_seconds(g, g->flops[dtype], m, n, k);
+    struct price price = gemm_finish(machine, &g->noise, g->t0_s + smoothmax4(memory_s, compute_s), memory_s, compute_s,
+                                     g->t0_s, inside);
     price.bytes = traffic;
     price.flops = 2.0 * m * n * k;
     return price_times(price, count);
 }
 
+/* One grouped product of `read` experts, `rows` of tokens each: tiles that are too few to fill the memory read at their
+ * own rate, and a short depth hardly gets going. */
+static double grouped_seconds(const struct machine *machine, enum dtype dtype, double read, double rows, double n,
+                              double k) {
+    const struct experts_machine *e = &machine->experts;
+    double traffic = read * n * k * dtype_bytes(dtype) + 2.0 * read * rows * (n + k);
+    double deep = ceil(rows / TILE_STEP), tiles = read * ceil(n / TILE_STEP) * deep;
+    double rate = tiles * e->tile_rate;
+    double memory_s = traffic / (rate < machine->gemm.bandwidth ? rate : machine->gemm.bandwidth);
+    double compute_s = 2.0 * read * deep * TILE_STEP * n * k / e->flops[dtype];
+    return e->t0_s + (1.0 + e->k_half / k) * smoothmax4(memory_s, compute_s);
+}
+
 /* Routed experts as two grouped products. Tokens choose experts evenly, so E x (1 - (1 - k/E)^tokens) are read; each
- * expert's rows fill whole tiles of 64. */
+ * expert's rows fill whole tiles of 64. Where no grouped product was measured, by the constants of single ones. */
 struct price experts_price(const struct machine *machine, enum dtype dtype, double tokens, const struct arch *arch,
                            double width, double count) {
     const struct gemm_machine *g = &machine->gemm;
@@ -76,7 +90,14 @@ struct price experts_price(const struct machine *machine, enum dtype dtype, doub
     double memory_s = traffic * (weights + g->w_half) / (weights * g->bandwidth);
     double flop = 6.0 * rows * hidden * width, depth = 1.0 + g->k_half * (2.0 / hidden + 1.0 / width) / 3.0;
     double compute_s = flop * depth / g->flops[dtype] * sustained(g, flop);
-    struct price price = gemm_finish(machine, memory_s, compute_s, 2.0 * g->t0_s, false);
+    bool grouped = machine->experts.t0_s > 0;
+    double fixed_s = 2.0 * (grouped ? machine->experts.t0_s : g->t0_s),
+           seconds = fixed_s + smoothmax4(memory_s, compute_s);
+    if (grouped)
+        seconds = grouped_seconds(machine, dtype, read, visits / read, 2.0 * width, hidden) +
+                  grouped_seconds(machine, dtype, read, visits / read, hidden, width);
+    struct price price = gemm_finish(machine, grouped ? &machine->experts.noise : &g->noise, seconds, memory_s,
+                                     compute_s, fixed_s, grouped && dtype == DTYPE_BF16);
     price.bytes = traffic;
     price.flops = 6.0 * visits * hidden * width;
     return price_times(price, count);

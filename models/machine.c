@@ -21,7 +21,7 @@ static struct datasheet_ratio datasheet_ratio(const struct profile_gpu *on, cons
 /* The rule that makes another GPU's constants from a profile and two datasheets. The efficiencies are held:
  *   rates of memory (products, attention, small kernels)      x memory bandwidth
  *   what a memory holds in flight (w_half, ramp_half)         x memory bandwidth
- *   a decode CTA's rate                                       x memory bandwidth / SMs
+ *   a decode CTA's rate, a tile's of grouped products         x memory bandwidth / SMs
  *   rates of products and prefill, FLOPs that tire the clock  x dense FLOPS, of the weights' dtype
  *   an SM's time for a tile of prefill                        x SMs / dense FLOPS
  *   all-reduce's rate                                         x link
@@ -36,6 +36,10 @@ static void machine_scale(struct machine *m, const struct datasheet_ratio *ratio
     m->gemm.flops[DTYPE_BF16] *= ratio->bf16;
     m->gemm.flops[DTYPE_INT4] *= ratio->bf16; /* 4-bit weights are multiplied in bf16 */
     m->gemm.sustained_half *= ratio->bf16;
+    m->experts.flops[DTYPE_FP8] *= ratio->fp8;
+    m->experts.flops[DTYPE_BF16] *= ratio->bf16;
+    m->experts.flops[DTYPE_INT4] *= ratio->bf16;
+    m->experts.tile_rate = m->experts.tile_rate * ratio->memory / ratio->sms;
     m->decode.bandwidth *= ratio->memory;
     m->decode.ramp_half *= ratio->memory;
     m->decode.cta_rate = m->decode.cta_rate * ratio->memory / ratio->sms;
@@ -75,6 +79,19 @@ static void resolve_gemm(const struct gemm_fit *fit, const struct profile_gpu *o
                                     .weights_min = fit->weight_bytes_min,
                                     .weights_max = fit->weight_bytes_max,
                                     .noise = noise_of(&fit->fit, ERROR_GEMM)};
+}
+
+/* No library of the toolkit groups products of other types: their rate has the ratio of single products. */
+static void resolve_experts(const struct experts_fit *fit, struct machine *m) {
+    double fp8 = fit->flops * m->gemm.flops[DTYPE_FP8] / m->gemm.flops[DTYPE_BF16];
+    m->experts =
+        (struct experts_machine){.t0_s = fit->t0_s,
+                                 .tile_rate = fit->tile_bytes_per_s,
+                                 .k_half = fit->k_half,
+                                 .flops = {[DTYPE_BF16] = fit->flops, [DTYPE_FP8] = fp8, [DTYPE_INT4] = fit->flops},
+                                 .noise = noise_of(&fit->fit, ERROR_GEMM)};
+    if (fit->fit.spread_outside < fit->fit.spread)
+        m->experts.noise.spread_outside = fit->fit.spread;
 }
 
 static void resolve_decode(const struct step_model_options *options, struct machine *m) {
@@ -156,11 +173,17 @@ static void draw_hardware(struct machine *m, const struct draw *draw) {
     double all = m->hardware[SHARE_ALL] * draw->common[ERROR_HARDWARE + SHARE_ALL];
     for (int i = 0; i < SHARES; i++)
         slower[i] = error_factor(m->hardware[i] * draw->common[ERROR_HARDWARE + i] + all);
-    double *const memory[] = {&m->gemm.bandwidth,    &m->decode.bandwidth, &m->decode.cta_rate, &m->decode.lone_rate,
-                              &m->prefill.bandwidth, &m->small_bandwidth,  &m->l2_bandwidth};
-    double *const compute[] = {&m->gemm.flops[DTYPE_BF16], &m->gemm.flops[DTYPE_FP8], &m->gemm.flops[DTYPE_INT4],
+    double *const memory[] = {&m->gemm.bandwidth,    &m->decode.bandwidth,  &m->decode.cta_rate, &m->decode.lone_rate,
+                              &m->experts.tile_rate, &m->prefill.bandwidth, &m->small_bandwidth, &m->l2_bandwidth};
+    double *const compute[] = {&m->gemm.flops[DTYPE_BF16],
+                               &m->gemm.flops[DTYPE_FP8],
+                               &m->gemm.flops[DTYPE_INT4],
+                               &m->experts.flops[DTYPE_BF16],
+                               &m->experts.flops[DTYPE_FP8],
+                               &m->experts.flops[DTYPE_INT4],
                                &m->decode.flops};
     double *const fixed[] = {&m->gemm.t0_s,
+                             &m->experts.t0_s,
                              &m->decode.t0_s[DECODE_SPLIT],
                              &m->decode.t0_s[DECODE_SINGLE],
                              &m->decode.tile_s,
@@ -201,6 +224,7 @@ static void machine_draw(struct machine *m, const struct draw *draw, enum dtype 
     _Static_assert(OP_COUNT + 2 * DTYPE_INT4 <= DRAW_OWN_MAX, "decode's kernels have errors of their own");
     draw_hardware(m, draw);
     draw_noise(&m->gemm.noise, draw, 0);
+    draw_noise(&m->experts.noise, draw, draw->own[OP_EXPERTS]);
     for (int kernel = 0; kernel < 2; kernel++)
         draw_noise(&m->decode.noise[kernel], draw, draw->own[OP_COUNT + 2 * (int)kv_dtype + kernel]);
     draw_noise(&m->prefill.noise, draw, draw->own[OP_ATTENTION_PREFILL]);
@@ -225,6 +249,7 @@ int machine_resolve(const struct step_model_options *options, struct machine *m,
     m->step_s = profile->small.step_s.value;
     m->small_noise = (struct fit_noise){.source = ERROR_SMALL, .sigma = profile->small.spread};
     resolve_gemm(&profile->gemm, &profile->on, m);
+    resolve_experts(&profile->experts, m);
     resolve_decode(options, m);
     resolve_prefill(&profile->prefill, m);
     if (options->tp > 1 && resolve_collectives(options, m, err) != 0)

@@ -30,6 +30,10 @@ struct gemm_machine {
     bool fp8_fitted;
     struct fit_noise noise;
 };
+struct experts_machine {
+    double t0_s, tile_rate, k_half, flops[DTYPE_COUNT]; /* t0_s 0: by the products' constants */
+    struct fit_noise noise;
+};
 struct decode_machine {
     double t0_s[2], split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half; /* t0_s by enum decode_kernel */
     double bandwidth, cta_rate, lone_rate, bytes_max; /* lone_rate: of a CTA when others have ended; 0: not known */
@@ -52,6 +56,7 @@ enum { COLLECTIVES_MAX = 4 };
 
 struct machine {
     struct gemm_machine gemm;
+    struct experts_machine experts;
     struct decode_machine decode; /* of the model's KV dtype */
     struct prefill_machine prefill;
     struct collective_machine collective[COLLECTIVES_MAX];

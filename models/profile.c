@@ -138,6 +138,21 @@ static const struct option on_options[] = {
     OPTION_END,
 };
 
+static const struct option experts_options[] = {
+    REAL(experts_fit, "t0", t0_s, UNIT_SECONDS, "0", "fixed time of a grouped product; 0: as single products"),
+    REAL(experts_fit, "tile_rate", tile_bytes_per_s, UNIT_BYTES_PER_S, "0", "most that a tile of 64 x 64 reads"),
+    REAL(experts_fit, "k_half", k_half, UNIT_TOKENS, "0", "depth at which half of the rate is reached"),
+    REAL(experts_fit, "flops", flops, UNIT_FLOPS, "0", "rate of whole tiles, bf16"),
+    REAL(experts_fit, "spread", fit.spread, UNIT_RATIO, "0", "log standard deviation of one product"),
+    REAL(experts_fit, "sigma", fit.sigma, UNIT_RATIO, "0", "log standard deviation that the constants bring"),
+    {.name = "source",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct experts_fit, source),
+     .fallback = "",
+     .help = "what was measured"},
+    OPTION_END,
+};
+
 static const struct option small_options[] = {
     FIGURE(small_kernels, "kernel", kernel_s, UNIT_SECONDS, "a small kernel in a replayed graph"),
     FIGURE(small_kernels, "bandwidth_share", bandwidth_share, UNIT_RATIO,
@@ -171,6 +186,7 @@ const struct option kernel_profile_options[] = {
     NESTED(kernel_profile, "decode_fp8", decode_fp8, decode_options, "decode attention on fp8 KV"),
     NESTED(kernel_profile, "rule", rule, rule_options, "which decode kernel runs"),
     NESTED(kernel_profile, "prefill", prefill, prefill_options, "prefill attention"),
+    NESTED(kernel_profile, "experts", experts, experts_options, "grouped products of routed experts"),
     {.name = "collectives",
      .kind = OPTION_LIST,
      .offset = offsetof(struct kernel_profile, collectives),

@@ -50,6 +50,15 @@ struct prefill_fit {
     double length_max;
 };
 
+/* Routed experts: two grouped products, gate and up as one, then down, each
+ * t0 + (1 + k_half/k) x smoothmax4(bytes/min(bandwidth, tiles x tile_rate), FLOPs of whole tiles/flops),
+ * with the products' bandwidth and tiles of 64 x 64; see experts_price. */
+struct experts_fit {
+    double t0_s, tile_bytes_per_s, k_half, flops; /* 0: not measured, then the products' constants */
+    struct fit_quality fit;
+    const char *source;
+};
+
 /* max(alpha, alpha2 + S/beta) for one group size, of one implementation. */
 struct collective_fit {
     int64_t gpus;
@@ -92,6 +101,7 @@ struct kernel_profile {
     struct decode_fit decode_bf16, decode_fp8;
     struct decode_rule rule;
     struct prefill_fit prefill;
+    struct experts_fit experts;
     struct list collectives; /* struct collective_fit: the fastest of those for the group size */
     struct small_kernels small;
     double spec_spread; /* log standard deviation of what another GPU's constants, scaled by datasheet, are wrong by */

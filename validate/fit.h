@@ -86,6 +86,8 @@ int fit_gemm(const struct fit_input *in, struct kernel_profile *profile, struct 
 /* After the others: what their kernels leave of a whole step. No such rows: the constants stay as they were set. */
 int fit_small(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_decode(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
+/* Where grouped products were timed, and the products' own constants do not give them as well. */
+int fit_experts(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_prefill(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 int fit_collectives(const struct fit_input *in, struct kernel_profile *profile, struct error *err);
 

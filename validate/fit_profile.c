@@ -70,8 +70,8 @@ static void set_constants(const struct fit_input *in, struct kernel_profile *pro
 }
 
 int fit_profile(const struct fit_input *in, struct kernel_profile *profile, struct error *err) {
-    static int (*const fits[])(const struct fit_input *, struct kernel_profile *,
-                               struct error *) = {fit_gemm, fit_decode, fit_prefill, fit_collectives, fit_small};
+    static int (*const fits[])(const struct fit_input *, struct kernel_profile *, struct error *) = {
+        fit_gemm, fit_experts, fit_decode, fit_prefill, fit_collectives, fit_small};
     *in->report = (struct fit_report){0};
     set_constants(in, profile);
     for (size_t i = 0; i < sizeof fits / sizeof *fits; i++)

@@ -68,6 +68,15 @@ static void write_prefill(FILE *out, const struct prefill_fit *fit) {
     fprintf(out, "  length_max: %.0f\n", fit->length_max);
 }
 
+static void write_experts(FILE *out, const struct experts_fit *fit) {
+    if (fit->t0_s > 0)
+        fprintf(out,
+                "experts:\n  t0: %.6e s\n  tile_rate: %.6e B/s\n  k_half: %.6e\n  flops: %.6e FLOPS\n  spread: %.4f\n"
+                "  sigma: %.4f\n  source: \"%s\"\n",
+                fit->t0_s, fit->tile_bytes_per_s, fit->k_half, fit->flops, fit->fit.spread, fit->fit.sigma,
+                fit->source);
+}
+
 static void write_collectives(FILE *out, const struct list *collectives) {
     const struct collective_fit *fits = collectives->items;
     fprintf(out, "collectives:\n");
@@ -114,6 +123,7 @@ void profile_write(FILE *out, const struct kernel_profile *profile) {
     write_decode(out, "decode_bf16", &profile->decode_bf16);
     write_decode(out, "decode_fp8", &profile->decode_fp8);
     write_prefill(out, &profile->prefill);
+    write_experts(out, &profile->experts);
     write_collectives(out, &profile->collectives);
     write_rest(out, profile);
 }
