@@ -48,12 +48,10 @@ static void held_to(const struct kernel_profile *profile, const struct gpu *gpu,
 
 static void held_out_rows(void **state) {
     (void)state;
-    static const struct expected expected[] = {{"gemm bf16", 0.05, 0.12, 350},
-                                               {"gemm fp8", 0.05, 0.12, 100},
-                                               {"experts bf16", 0.05, 0.15, 50},
-                                               {"decode attention bf16", 0.02, 0.05, 140},
-                                               {"decode attention fp8", 0.06, 0.10, 20},
-                                               {"prefill attention", 0.05, 0.12, 90}};
+    static const struct expected expected[] = {
+        {"gemm bf16", 0.05, 0.12, 350},           {"gemm fp8", 0.05, 0.12, 100},
+        {"experts bf16", 0.05, 0.15, 50},         {"decode attention bf16", 0.02, 0.05, 140},
+        {"decode attention fp8", 0.06, 0.10, 20}, {"prefill attention", 0.05, 0.12, 90}};
     struct models models = models_open("h200-sxm");
     assert_string_equal(models.profile->gpu, "h200-sxm");
     held_to(models.profile, models.gpu, POINTS_HELD_OUT, expected, sizeof expected / sizeof *expected);
