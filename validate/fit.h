@@ -100,6 +100,7 @@ struct copy_fit {
     double kernel_launch_s, kernel_bandwidth_bytes_per_s, kernel_in_flight_bytes, kernel_round_trip_s,
         kernel_cta_bytes_per_s;
     struct fit_quality engine, kernel;
+    double spread, spread_small; /* log standard deviation of one copy, of blocks of 64 KiB or more, of less */
 };
 struct copy_fits {
     struct copy_fit read, write; /* towards the GPU, away */

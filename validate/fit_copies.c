@@ -8,6 +8,8 @@
  * Towards the GPU, blocks below 25 KiB go through the host's hands into the command buffer: the cliff. The break is
  * where it was seen, between 24 and 26 KiB, not a parameter of the fit. What a copying kernel keeps in flight is the
  * kernel's design: 512 threads of 64 bytes. */
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics.h>
 #include <math.h>
 
 #include "validate/fit.h"
@@ -20,6 +22,8 @@ static const char *const kernel_names[KERNEL] = {"kernel_launch", "kernel_bandwi
                                                  "kernel_cta_rate"};
 
 static const double small_below = 25600.0, in_flight = 32768.0;
+/* Blocks below this have a spread of their own (LONE_SMALL_BYTES of sim/memory/lone_copy.h). */
+static const double small_block = 65536.0;
 /* Of a small copy on the device; the rest is the host's part. */
 static const double latency_s = 3e-6;
 /* Descriptors of one transfer that cost link time: the submission of later ones is hidden. Copies of up to 50000 blocks
@@ -86,8 +90,34 @@ static int solve(const struct fit_input *in, struct fit_problem *problem, struct
     return 0;
 }
 
+/* How far off the fitted rows of a direction are, blocks below 64 KiB and others apart. */
+enum { OFFS_MAX = 512 };
+struct offs {
+    double at[2][OFFS_MAX];
+    size_t count[2];
+};
+
+static void note_offs(const struct fit_problem *problem, struct offs *offs) {
+    for (size_t i = 0; i < problem->rows.count; i++) {
+        const struct timing *row = problem->rows.at[i];
+        int small = row->block_bytes < small_block;
+        double off = fabs(log(problem->predict(row, problem->parameters, problem->context) / row->seconds));
+        if (offs->count[small] < OFFS_MAX)
+            offs->at[small][offs->count[small]++] = off;
+    }
+}
+
+/* A few rows are far off, most are not: the standard deviation of the normal distribution that has as many of them
+ * within its 90 %. */
+static double usual_spread(double *offs, size_t count) {
+    if (count == 0)
+        return 0;
+    gsl_sort(offs, 1, count);
+    return gsl_stats_quantile_from_sorted_data(offs, 1, count, 0.9) / 1.645;
+}
+
 static int fit_engine(const struct fit_input *in, const struct timings *timings, bool up, struct copy_fit *fit,
-                      struct error *err) {
+                      struct offs *offs, struct error *err) {
     double p[ENGINE_TWO] = {7e-6, 50e9, 0.5e-6, 3e-6, 1e-6, 10e9};
     struct fit_problem problem = {.op = up ? "copy engine, to the GPU" : "copy engine, from the GPU",
                                   .parameters = p,
@@ -96,6 +126,7 @@ static int fit_engine(const struct fit_input *in, const struct timings *timings,
                                   .predict = predict_engine};
     if (solve(in, &problem, fit_rows_where(timings, up ? engine_up : engine_down, in->arena), &fit->engine, err) != 0)
         return -1;
+    note_offs(&problem, offs);
     fit->latency_s = latency_s;
     fit->host_s = fmax(p[HOST] - latency_s, 0);
     fit->bandwidth_bytes_per_s = p[BANDWIDTH];
@@ -110,7 +141,7 @@ static int fit_engine(const struct fit_input *in, const struct timings *timings,
 }
 
 static int fit_kernel(const struct fit_input *in, const struct timings *timings, bool up, struct copy_fit *fit,
-                      struct error *err) {
+                      struct offs *offs, struct error *err) {
     double p[KERNEL] = {10e-6, 50e9, 1e-6, 100e9};
     struct fit_problem problem = {.op = up ? "copy kernel, to the GPU" : "copy kernel, from the GPU",
                                   .parameters = p,
@@ -119,6 +150,7 @@ static int fit_kernel(const struct fit_input *in, const struct timings *timings,
                                   .predict = predict_kernel};
     if (solve(in, &problem, fit_rows_where(timings, up ? kernel_up : kernel_down, in->arena), &fit->kernel, err) != 0)
         return -1;
+    note_offs(&problem, offs);
     fit->kernel_launch_s = p[LAUNCH];
     fit->kernel_bandwidth_bytes_per_s = p[KERNEL_BANDWIDTH];
     fit->kernel_in_flight_bytes = in_flight;
@@ -136,8 +168,11 @@ int fit_copies(const struct fit_input *in, struct copy_fits *fits, struct error 
         return error_set(err, "%s has no timings of copies\n  hint: measure the group copies", in->source->directory);
     for (int up = 0; up < 2; up++) {
         struct copy_fit *fit = up ? &fits->read : &fits->write;
-        if (fit_engine(in, &timings, up, fit, err) != 0 || fit_kernel(in, &timings, up, fit, err) != 0)
+        struct offs offs = {.count = {0}};
+        if (fit_engine(in, &timings, up, fit, &offs, err) != 0 || fit_kernel(in, &timings, up, fit, &offs, err) != 0)
             return -1;
+        fit->spread = usual_spread(offs.at[0], offs.count[0]);
+        fit->spread_small = usual_spread(offs.at[1], offs.count[1]);
     }
     return 0;
 }
@@ -158,6 +193,7 @@ static void write_api(FILE *out, const char *name, const struct copy_fit *fit) {
             fit->kernel_bandwidth_bytes_per_s, fit->kernel_launch_s, fit->kernel_in_flight_bytes);
     fprintf(out, "    kernel_round_trip: %.6e s\n    kernel_cta_rate: %.6e B/s\n", fit->kernel_round_trip_s,
             fit->kernel_cta_bytes_per_s);
+    fprintf(out, "    spread: %.4f\n    spread_small: %.4f\n", fit->spread, fit->spread_small);
 }
 
 void copies_write(FILE *out, const struct copy_fits *fits) {

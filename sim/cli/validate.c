@@ -121,7 +121,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 }
 
 /* One copy through the node's links. */
-static int predict_copy(const struct timing *row, const struct node_options *node, double *seconds, struct error *err) {
+static int predict_copy(const struct timing *row, const struct node_options *node, struct point *point,
+                        struct error *err) {
     static const enum copy_kind kinds[] = {
         [TIMING_COPY_LOOP] = COPY_LOOP, [TIMING_COPY_BATCH] = COPY_BATCH, [TIMING_COPY_KERNEL] = COPY_KERNEL};
     struct lone_copy copy = {.node = node,
@@ -134,7 +135,9 @@ static int predict_copy(const struct timing *row, const struct node_options *nod
     struct lone_result result;
     if (lone_copy_time(&copy, &result, err) != 0)
         return -1;
-    *seconds = result.seconds;
+    point->predicted_s = result.seconds;
+    if (result.spread > 0)
+        error_interval(result.seconds, result.spread * result.seconds, &point->low_s, &point->high_s);
     return 0;
 }
 
@@ -142,7 +145,6 @@ static int predict_copies(const struct timing_source *source, const char *name, 
                           struct points out[COPY_OPS], struct error *err) {
     /* The cliff of small blocks is a regime of its own: what a descriptor costs there depends on more than their size.
      */
-    static const double cliff_bytes = 65536;
     static const char *const names[COPY_OPS] = {"copy, loop",   "copy, loop, below 64 KiB",
                                                 "copy, batch",  "copy, batch, below 64 KiB",
                                                 "copy, kernel", "copy, kernel, below 64 KiB"};
@@ -160,11 +162,11 @@ static int predict_copies(const struct timing_source *source, const char *name, 
             (struct points){.op = names[op], .items = arena_alloc(arena, (timings.count + 1) * sizeof *out->items)};
         for (size_t i = 0; i < timings.count; i++) {
             const struct timing *row = &timings.rows[i];
-            if (row->api != op / 2 || (row->block_bytes < cliff_bytes) != (op % 2 == 1))
+            if (row->api != op / 2 || (row->block_bytes < LONE_SMALL_BYTES) != (op % 2 == 1))
                 continue;
             struct point *point = &out[op].items[out[op].count++];
             *point = (struct point){.row = row->row, .held_out = row->held_out};
-            if (predict_copy(row, &node, &point->predicted_s, err) != 0)
+            if (predict_copy(row, &node, point, err) != 0)
                 return -1;
         }
     }

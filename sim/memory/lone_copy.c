@@ -149,6 +149,9 @@ static int build(const struct lone_copy *copy, struct run *run, struct lone_resu
         const struct copy_way *api = way_of(hops[i].link, hops[i].direction);
         /* A loop's first copy has no gap before it; a kernel's launch has the host's part in it. */
         double host = api->host_s - (copy->kind == COPY_LOOP ? api->loop_gap_s : 0);
+        double spread = copy->bytes < (uint64_t)copy->blocks * LONE_SMALL_BYTES ? api->spread_small : api->spread;
+        if (adapted)
+            out->spread = spread > out->spread ? spread : out->spread;
         if (adapted && copy->kind != COPY_KERNEL)
             out->host_s = host > out->host_s ? host : out->host_s;
         run->submit_s = api->loop_submit_s > run->submit_s ? api->loop_submit_s : run->submit_s;

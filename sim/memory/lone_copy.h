@@ -28,8 +28,11 @@ struct lone_hop {
     double bandwidth_bytes_per_s; /* as this way of copying reaches it */
     double peak_bytes_per_s;
 };
+/* Below, a descriptor's cost is most of a block's, and depends on more than its size. */
+enum { LONE_SMALL_BYTES = 65536 };
 struct lone_result {
     double seconds;            /* from the first submission to completion as the host sees it */
+    double spread;             /* log standard deviation of that, of the copy engine's; 0: not known */
     double host_s;             /* of them, the host's own: until it sees what is done */
     double peak_bytes_per_s;   /* physical, of the narrowest link, a link crossed twice counting half */
     enum basis basis;          /* weakest of the links that decide the time */

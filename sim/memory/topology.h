@@ -24,6 +24,8 @@ struct copy_way {
     double kernel_in_flight_bytes;       /* that a CTA keeps in flight */
     double kernel_round_trip_s;          /* of one of its loads or stores */
     double kernel_cta_bytes_per_s;       /* that a CTA issues at most, beside that wait; 0: no limit */
+    double spread,
+        spread_small; /* log standard deviation of one copy, of blocks of 64 KiB or more, of less; 0: not known */
 };
 struct copy_api {
     struct copy_way read, write;

@@ -65,6 +65,18 @@ static const struct option way_table[] = {
      .fallback = "0",
      .max = 1e18,
      .help = "rate at which a CTA issues them, beside that wait; 0: no limit"},
+    {.name = "spread",
+     .kind = OPTION_REAL,
+     .offset = WAY(spread),
+     .fallback = "0",
+     .max = 10,
+     .help = "log standard deviation of one copy about these constants, for its interval; 0: not known"},
+    {.name = "spread_small",
+     .kind = OPTION_REAL,
+     .offset = WAY(spread_small),
+     .fallback = "0",
+     .max = 10,
+     .help = "the same of blocks below 64 KiB"},
     OPTION_END};
 #undef WAY
 static const struct option api_table[] = {{.name = "read",
