@@ -74,7 +74,10 @@ static double measure(const struct replay_trace *trace, const struct policy *pol
                                  .costs = &costs,
                                  .queue = 1,
                                  .seed = 1};
-    return replay_state_bytes(&setup, BLOCKS);
+    struct replay_miniatures *small = replay_miniatures_create(trace, BLOCKS);
+    double bytes = replay_state_bytes(&setup, small);
+    replay_miniatures_destroy(small);
+    return bytes;
 }
 
 /* "N bytes a slot" or "N to M bytes a slot"; then "about K with ...": ghosts or a sketch, half as much again or two

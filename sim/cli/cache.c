@@ -134,6 +134,7 @@ static void replay(struct cache_work *work) {
 
 /* One policy after another, at its middle size: what is measured is the process's heap. */
 static void measure_state(struct cache_work *work) {
+    struct replay_miniatures *small = NULL;
     double bytes_a_block = 1;
     for (uint64_t i = 0; work->trace->sizes && i < work->trace->count; i++)
         bytes_a_block += (double)work->trace->sizes[i] / (double)work->trace->count;
@@ -141,11 +142,14 @@ static void measure_state(struct cache_work *work) {
         struct cache_job *job = &work->jobs[i], *middle = job + work->size_count / 2;
         struct replay_setup setup = cache_setup(work, middle);
         uint64_t blocks = middle->size.blocks;
-        double state =
-            replay_state_bytes(&setup, blocks ? blocks : (uint64_t)((double)middle->size.bytes / bytes_a_block));
+        if (i == 0) /* sizes are those of all policies */
+            small = replay_miniatures_create(work->trace,
+                                             blocks ? blocks : (uint64_t)((double)middle->size.bytes / bytes_a_block));
+        double state = replay_state_bytes(&setup, small);
         for (size_t s = 0; s < work->size_count; s++)
             job[s].state_bytes = state;
     }
+    replay_miniatures_destroy(small);
 }
 
 static void prepare_by(struct cache_work *work, struct arena *arena) {

@@ -14,8 +14,8 @@
 enum { KEY_JSON = 256, KEY_FORMAT, KEY_KEEP_REPEATS, KEY_SET, KEY_SEED, KEY_LOAD, KEY_TTFT, KEY_TPOT, SETS_MAX = 64 };
 static const struct argp_option choices[] = {
     {"output", 'o', "FILE", 0,
-     "convert, generate: the JSONL file to write; - is standard output; convert to FILE.blocks or "
-     "FILE.oracleGeneral.bin: block accesses for `tiersim cache`",
+     "convert, generate: the JSONL file to write; - is standard output; FILE.blocks or FILE.oracleGeneral.bin: block "
+     "accesses for `tiersim cache`",
      0},
     {"json", KEY_JSON, NULL, 0, "info: one JSON document on standard output", 0},
     {"format", KEY_FORMAT, "NAME", 0, "mooncake, bailian, azure or agentic (default: by its beginning)", 0},
@@ -127,16 +127,20 @@ static int set_text(struct node *node, const char *key, const char *text, struct
     return node_set(node, quoted, arena, err);
 }
 
-/* A workload file or entry of configs/workloads is read as such; anything else is a trace. */
+/* A workload file or entry of configs/workloads; anything else is a trace. */
+static bool is_workload(const struct arguments *a, struct arena *arena, const char **path) {
+    struct error ignored;
+    return ends_with(a->source, ".yaml") || ends_with(a->source, ".yml") ||
+           (access(a->source, F_OK) != 0 &&
+            catalogue_find("workloads", a->source, (struct place){0}, arena, path, &ignored) == 0);
+}
+
 static int load_source(const struct arguments *a, struct arena *arena, struct workload_options *out,
                        struct error *err) {
     const char *path = NULL;
-    struct error ignored;
     struct place nowhere = {0};
     struct node *node;
-    bool named =
-        ends_with(a->source, ".yaml") || ends_with(a->source, ".yml") ||
-        (access(a->source, F_OK) != 0 && catalogue_find("workloads", a->source, nowhere, arena, &path, &ignored) == 0);
+    bool named = is_workload(a, arena, &path);
     if (!named && !(path = trace_find(a->source, nowhere, arena, err)))
         return -1;
     if (node_read_text("{}", 2, a->source, arena, &node, err) != 0 ||
@@ -153,7 +157,9 @@ static int load_source(const struct arguments *a, struct arena *arena, struct wo
 static int trace(const struct arguments *a, struct arena *arena, struct error *err) {
     struct workload_options options = {0};
     struct workload *workload;
-    if (strcmp(a->mode, "convert") == 0 && cache_is_target(a->output))
+    bool accesses = strcmp(a->mode, "info") != 0 && cache_is_target(a->output);
+    const char *path;
+    if (accesses && !is_workload(a, arena, &path))
         return cache_convert(a->source, a->format, !a->keep_repeats, a->output, arena, err);
     if (load_source(a, arena, &options, err) != 0 ||
         workload_open(&options, a->pace.load, a->seed, &workload, err) != 0)
@@ -161,6 +167,8 @@ static int trace(const struct arguments *a, struct arena *arena, struct error *e
     int failed = 0;
     if (strcmp(a->mode, "info") == 0)
         trace_tell(workload, &a->pace, a->source, a->json);
+    else if (accesses)
+        failed = trace_write_accesses(workload, &a->pace, a->output, err);
     else
         failed = trace_write(workload, &a->pace, a->output, err);
     workload_close(workload);

@@ -16,6 +16,9 @@ struct trace_stream *trace_stream_open(struct workload *workload, const struct t
 bool trace_stream_next(struct trace_stream *stream, struct request_spec *out);
 void trace_stream_close(struct trace_stream *stream);
 
+/* `convert` of a workload: its block accesses as FILE.blocks or FILE.oracleGeneral.bin, for `tiersim cache`, in the
+ * workload's own block size. */
+int trace_write_accesses(struct workload *workload, const struct trace_pace *pace, const char *path, struct error *err);
 /* `info`: on standard output, as a table or as JSON. */
 void trace_tell(struct workload *workload, const struct trace_pace *pace, const char *name, bool json);
 /* `convert`, `generate`: Mooncake JSONL, 512-token ids counted from 0. Written beside `path` and renamed when whole. */
