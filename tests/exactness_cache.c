@@ -295,10 +295,50 @@ static void bounds(void **unused) {
     said_free(&said);
 }
 
+/* A workload of two copies of a trace, as block accesses: twice as many to twice as many blocks, and the same hits
+ * where the copies do not meet. */
+static void converted_workload(void **unused) {
+    (void)unused;
+    char text[2048] = "";
+    for (int r = 0; r < 8; r++)
+        sprintf(text + strlen(text),
+                "{\"timestamp\": %d, \"input_length\": 1024, \"output_length\": 1, \"hash_ids\": [%d, %d]}\n", r * 1000,
+                r % 3, 10 + r % 4);
+    put_file(folder, "copied.jsonl", text);
+    char yaml[256], path[128];
+    snprintf(path, sizeof path, "%s/copied.yaml", folder);
+    snprintf(yaml, sizeof yaml, "trace: %s/copied.jsonl\nrepeat: 2\nstagger: 1000 s\n", folder);
+    put_file(folder, "copied.yaml", yaml);
+    static const char *const targets[] = {"copied.blocks", "copied.oracleGeneral.bin"};
+    struct said said = CACHE("copied.jsonl", "--policy", "lru", "--size", "4,unbounded", "--json");
+    double hits[2], twice[2];
+    assert_int_equal(numbers(said.out, "hits", hits, 2), 2);
+    EXPECT(said.out, "accesses", 16);
+    EXPECT(said.out, "unique", 11);
+    said_free(&said);
+    for (int i = 0; i < 2; i++) {
+        said = RUN_VERB(trace, folder, "convert", "copied.yaml", "-o", targets[i]);
+        if (said.code != 0)
+            fail_msg("%s", said.err);
+        said_free(&said);
+        said = CACHE(targets[i], "--policy", "lru", "--size", "4,unbounded", "--json");
+        EXPECT(said.out, "accesses", 32);
+        EXPECT(said.out, "unique", 22);
+        assert_int_equal(numbers(said.out, "hits", twice, 2), 2);
+        assert_true(twice[0] == 2 * hits[0] && twice[1] == 2 * hits[1]);
+        said_free(&said);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes),           cmocka_unit_test(warm_up),
-                                       cmocka_unit_test(roles),           cmocka_unit_test(one_pass_and_replays),
-                                       cmocka_unit_test(threads_and_csv), cmocka_unit_test(plot),
-                                       cmocka_unit_test(state),           cmocka_unit_test(bounds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes),
+                                       cmocka_unit_test(warm_up),
+                                       cmocka_unit_test(roles),
+                                       cmocka_unit_test(one_pass_and_replays),
+                                       cmocka_unit_test(threads_and_csv),
+                                       cmocka_unit_test(plot),
+                                       cmocka_unit_test(state),
+                                       cmocka_unit_test(bounds),
+                                       cmocka_unit_test(converted_workload)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

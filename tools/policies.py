@@ -21,7 +21,7 @@ DRAWN = "lru,belady,lfu-perfect,arc,lirs,s3fifo,sieve,2q,gdsf,wtinylfu,lhd,kvflo
 
 def replay(trace, sizes, semantics):
     command = [PROGRAM, "cache", trace, "--policy", "all", "--size", ",".join(map(str, sizes)), "--semantics", semantics,
-               "--queue", QUEUE, "--json"]
+               "--queue", QUEUE, "--bound", "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -35,17 +35,23 @@ def curve(trace, semantics):
 
 
 def table(answer, sizes, prefix):
-    """Rows sorted by the middle size, best first; the share of accesses (prefix: of prompt tokens) that hit, in %."""
+    """Rows sorted by the middle size, best first; the share of accesses (prefix: of prompt tokens) that hit, in %; and what
+    share of the best that is: flat, of Belady's hits; prefix, of the most prefill seconds that any policy could save."""
     by_policy = {}
     for r in answer["results"]:
         hit = r["token_hit_ratio"] if prefix else 1 - r["miss_ratio"]
-        by_policy.setdefault((r["policy"], r["clairvoyant"], r["state_bytes_per_block"]), {})[r["size"]] = 100 * hit
-    rows = sorted(by_policy.items(), key=lambda item: (-item[1][sizes[1]], item[0]))
-    lines = ["| policy | " + " | ".join(f"{size:,}" for size in sizes) + " | bytes |", "|---|" + "---:|" * (len(sizes) + 1)]
+        by_policy.setdefault((r["policy"], r["clairvoyant"], r["state_bytes_per_block"]), {})[r["size"]] = (100 * hit, 100 * r["share_of_bound"])
+    rows = sorted(by_policy.items(), key=lambda item: (-item[1][sizes[1]][0], item[0]))
+    lines = ["| policy | " + " | ".join(f"{size:,}" for size in sizes) + " | " +
+             " | ".join(("of the bound: " if n == 0 else "") + f"{size:,}" for n, size in enumerate(sizes)) + " | bytes |",
+             "|---|" + "---:|" * (2 * len(sizes) + 1)]
+    if prefix:
+        most = [b["saved_at_most_s"] for b in answer["bounds"]]
+        lines.append("| *the bound* | " + " | " * (len(sizes) - 1) + " | " + " | ".join(f"{s:.0f} s" for s in most) + " | |")
     for (name, clairvoyant, state), hits in rows:
         if name != "skeleton":
-            lines.append(f"| {name}{' *' if clairvoyant else ''} | " + " | ".join(f"{hits[s]:.2f}" for s in sizes) +
-                         f" | {state:.0f} |")
+            lines.append(f"| {name}{' *' if clairvoyant else ''} | " + " | ".join(f"{hits[s][0]:.2f}" for s in sizes) + " | " +
+                         " | ".join(f"{hits[s][1]:.1f}" for s in sizes) + f" | {state:.0f} |")
     return lines
 
 
@@ -111,7 +117,10 @@ def main():
             "Written by `tools/policies.py`; every count is in [misses.csv](misses.csv), curves in a CSV each. Hits in %, best first at the middle size: flat,",
             "of block accesses; prefix, of prompt tokens (a request hits its longest resident run). `*` sees the future; `queue-window`",
             f"knows the next {QUEUE} requests. Equal rows are equal rules there: without priorities `radix-priority` is `radix-lru`.",
-            "Only the agentic trace tells of sessions: `continuation` and `kvflow` know nothing true of the others.", ""]
+            "Only the agentic trace tells of sessions: `continuation`, `kvflow`, `spare-tail` and `continuum` know nothing true of the others.",
+            "*Of the bound*, in %: flat, of the hits of Belady, which none exceeds; prefix, of an upper bound on the seconds of prefill that any policy",
+            "could save (`sim/memory/saving_bound.c`): `belady` evicts leaves there, is no proven optimum, and its share says how near it is.",
+            "What this means for TTFT and cost: [meaning.md](meaning.md). How fast each replays: [speed.md](speed.md).", ""]
     with open(f"{OUT}/misses.csv", "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(["trace", "semantics", "policy", "clairvoyant", "size_blocks", "accesses", "misses", "evicted",
@@ -126,7 +135,7 @@ def main():
                     if r["policy"] != "skeleton":
                         out.writerow([trace, semantics, r["policy"], r["clairvoyant"], r["size"], answer["accesses"],
                                       r["misses"], r["evicted"], r.get("token_hit_ratio", "")])
-    page[7:7] = story()
+    page[10:10] = story()
     with open(f"{OUT}/README.md", "w", encoding="utf-8") as file:
         file.write("\n".join(page[:-1]) + "\n")
 

@@ -12,23 +12,24 @@ import csv
 import json
 import math
 import os
-import random
 import sqlite3
 import subprocess
 import sys
 import tempfile
 
+from intervals import compare, percentiles, session_draws, student
+
 PROGRAM = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build/tiersim")
 OUT, BASE, RESAMPLES, SEEDS = "results/policies", "lru", 300, 8
-T95 = {7: 2.365}  # Student's t, 8 seeds
-TRACE, WINDOW_S = "mooncake/conversation_trace.jsonl", 600
-BLIND = {"skeleton", "queue-window", "kvflow", "continuation", "spare-tail", "marconi", "cost-per-idle"}
+TRACE, WINDOW_S, AGENTS_S = "mooncake/conversation_trace.jsonl", 600, 1800
+LEFT_OUT = {"skeleton"}
 SERVING = {"block_tokens": 128, "token_budget": 2048, "kv_capacity": "18 GB"}
 HEAD = {"model": "llama-3.1-8b", "node": "hgx-h100", "instances": 2, "serving": SERVING, "slo": {"ttft_p99": "2 s", "tpot_p99": "100 ms"}}
 GENERATE = {"arrivals": {"process": "poisson", "rate": "0.9/s"}, "duration": "240 s", "system_tokens": 1024,
             "first_prompt": {"median": 6000, "sigma": 0.8, "min": 16, "max": 40000},
             "turn": {"median": 300, "sigma": 1, "min": 1, "max": 4000}, "output": {"median": 120, "sigma": 0.8, "min": 1, "max": 1000},
             "turns": {"kind": "uniform", "min": 1, "max": 8}, "think_time": {"kind": "exponential", "mean": 12}}
+AGENTS_SHOWN = ["lru", "kvflow", "belady", "continuum", "arc"]
 FIGURES = ["hit %", "prefill saved s", "miss penalty s", "TTFT p99 s", "goodput /s", "$/Mtok", "$/Mtok in SLO"]
 
 
@@ -138,31 +139,33 @@ def groups_of_trace():
     return [c[common] if len(c) > common else f"short{i}" for i, c in enumerate(chains)]
 
 
-def interval(values):
-    ordered = sorted(values)
-    return ordered[int(0.025 * len(ordered))], ordered[int(0.975 * len(ordered))]
-
-
 def recorded(kind, names, saved):
     """{policy: [(value, low, high, significant)]} by bootstrap of sessions; and the runs."""
     workload = {"trace": TRACE, "duration": f"{WINDOW_S} s"}
     runs = run(workload, [("unbounded", tiers(BASE, "unbounded"))] + [(n, tiers(n, kind)) for n in names], 1)
+    keys = [k for k, _ in sorted(runs["unbounded"][1].items(), key=lambda i: i[1][0])]
+    return resampled_table(runs, names, saved, dict(zip(keys, groups_of_trace())))
+
+
+def agents(names, saved):
+    """The same of recorded agents, which name their sessions; and their runs where tiers are exclusive."""
+    def runs_of(kind, some):
+        workload = {"trace": "agentic", "duration": f"{AGENTS_S} s"}
+        return run(workload, [("unbounded", tiers(BASE, "unbounded"))] + [(n, tiers(n, kind, ("64 GB", "128 GB"))) for n in some], 1)
+    runs = runs_of("inclusive", names)
+    return (*resampled_table(runs, names, saved, {k: k[0] for k in runs["unbounded"][1]}), runs_of("exclusive", AGENTS_SHOWN))
+
+
+def resampled_table(runs, names, saved, group_of):
     reference = runs["unbounded"]
-    group_of = dict(zip([k for k, _ in sorted(reference[1].items(), key=lambda i: i[1][0])], groups_of_trace()))
-    sessions = sorted(set(group_of.values()), key=str)
-    dice, draws = random.Random(1), []
-    for _ in range(RESAMPLES):
-        times = {}
-        for session in dice.choices(sessions, k=len(sessions)):
-            times[session] = times.get(session, 0) + 1
-        draws.append(times)
+    draws = session_draws(group_of.values(), RESAMPLES)
     table, resampled = {}, {}
     for name in names:
         rows = digest(runs[name], reference, saved)
         points = figures(runs[name], rows, None)
         resampled[name] = [figures(runs[name], rows, lambda k, t=times: t.get(group_of[k], 0)) for times in draws]
         table[name] = points
-    return estimates(names, table, resampled, lambda diffs, _: interval(diffs)), runs, len(sessions)
+    return estimates(names, table, resampled, percentiles), runs, len(set(group_of.values()))
 
 
 def generated(kind, names, saved):
@@ -170,11 +173,6 @@ def generated(kind, names, saved):
             for s in range(1, SEEDS + 1)]
     each = {n: [figures(r[n], digest(r[n], r["unbounded"], saved), None) for r in runs] for n in names}
     table = {n: [sum(column) / SEEDS for column in zip(*rows)] for n, rows in each.items()}
-
-    def student(values, _):
-        mean = sum(values) / len(values)
-        half = T95[len(values) - 1] * math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
-        return mean - half, mean + half
     return estimates(names, table, each, student), runs[0], SEEDS
 
 
@@ -184,9 +182,7 @@ def estimates(names, table, samples, between):
         out[name] = []
         for f in range(len(FIGURES)):
             own = [s[f] for s in samples[name]]
-            low, high = between(own, f)
-            diff_low, diff_high = between([a - b[f] for a, b in zip(own, samples[BASE])], f)
-            out[name].append((table[name][f], low, high, diff_low > 0 or diff_high < 0))
+            out[name].append((table[name][f], *compare(own, [s[f] for s in samples[BASE]], between)))
     return out
 
 
@@ -232,18 +228,19 @@ def distance_table():
 
 def main():
     listed = json.loads(subprocess.run([PROGRAM, "list", "policies", "--json"], check=True, capture_output=True, text=True).stdout)
-    evict = [p for p in listed["policies"] if p.get("kind") == "evict" and p["name"] not in BLIND]
-    clairvoyant = {p["name"] for p in evict if "future" in str(p.get("needs", ""))}
+    evict = [p for p in listed["policies"] if p.get("kind") == "evict" and p["name"] not in LEFT_OUT]
+    clairvoyant = {p["name"] for p in evict if "future" in p["needs"] or "agent graph" in p["needs"]}
     names = [p["name"] for p in evict]
     saved = prefill_table(140000)
     page = ["# What an eviction policy means", "",
             "Written by `tools/policies_meaning.py`. Llama-3.1-8B, an instance an H100, 18 GB of KV in its HBM (recorded: 8 instances, 512 GB of DRAM,",
             "1 TB of SSD; generated: 2 instances, 32 GB, 64 GB; DRAM is written as HBM fills, SSD when DRAM evicts), blocks of 128 tokens; the policy stands in every tier. SLO: TTFT 2 s, TPOT 100 ms. In brackets 95 % intervals; `=`: not significantly",
-            "different from LRU on the same requests (35 comparisons a column: one or two go astray by chance). `*` sees the future.",
+            f"different from LRU on the same requests ({len(names) - 1} comparisons a column: one or two go astray by chance). `*` sees the future.",
             "*prefill saved*: seconds on an idle instance for the tokens that hit. *miss penalty*: TTFT minus that of the same request where HBM",
             "holds everything, mean over the requests that missed. All at one load: $/Mtok differs by wear and by how long the last requests take;",
-            "*in SLO* counts the tokens of requests that keep it. Not compared: " + ", ".join(sorted(BLIND - {'skeleton'})) + ",",
-            "since a run does not tell policies of queues, sessions' ends and costs yet.", "",
+            "*in SLO* counts the tokens of requests that keep it. `queue-window` knows the requests that wait, as a real fleet does; costs are of the",
+            "run's own step model. Mooncake's trace names no sessions, so that `continuation`, `kvflow`, `spare-tail` and `continuum` know of no turns",
+            "there; the agents' does. Generated sessions have no future: clairvoyant policies are refused there, and left out; nor do they call tools.", "",
             "What to see, and why:",
             "- Three tiers level most policies out: in the recorded window those within a point of LRU's hits do not differ from it in TTFT p99,",
             "  and seeing the future gains about a point of hits.",
@@ -255,6 +252,15 @@ def main():
     found, runs, count = recorded("inclusive", names, saved)
     page += [f"## {TRACE}, the first {WINDOW_S} s, resampled over {count:,} root chains", ""] + meaning_table(found, names, clairvoyant) + [""]
     rows += [("recorded", n, f, *found[n][i]) for n in names for i, f in enumerate(FIGURES)]
+    found, inclusive, count, exclusive = agents(names, saved)
+    page += [f"## Agentic sessions as recorded, the first {AGENTS_S} s, 64 GB of DRAM and 128 GB of SSD, resampled over {count:,} sessions", "",
+             "More load than eight GPUs can serve in time, so that queues magnify what a policy saves. The recorded trace runs open loop, and contexts",
+             "longer than the model takes are rejected.", ""]
+    page += meaning_table(found, names, clairvoyant) + [""]
+    page += ["Who sees the future does not lead: in inclusive tiers the same policy keeps the same blocks in each, the more so the better it knows",
+             "what comes. Where a block is in one tier only, they gain most:", "", "Inclusive, as above:", ""] + tiers_table(inclusive, AGENTS_SHOWN)
+    page += ["", "Exclusive:", ""] + tiers_table(exclusive, AGENTS_SHOWN) + [""]
+    rows += [("agents", n, f, *found[n][i]) for n in names for i, f in enumerate(FIGURES)]
     open_loop = [n for n in names if n not in clairvoyant]
     found, _, count = generated("inclusive", open_loop, saved)
     page += [f"## Generated sessions, {count} paired seeds", ""] + meaning_table(found, open_loop, clairvoyant) + [""]
