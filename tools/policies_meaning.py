@@ -271,7 +271,7 @@ def main():
                         ("second-hit", "inclusive, DRAM as HBM fills, admission second-hit before both")):
         picked = runs if kind == "inclusive" else run({"trace": TRACE, "duration": f"{WINDOW_S} s"},
                                                       [(n, tiers(n, kind)) for n in some], 1)
-        page += [f"## Across tiers, the same trace: {words}", ""] + tiers_table(picked, some) + [""]
+        page += [f"## Across tiers, mooncake's trace: {words}", ""] + tiers_table(picked, some) + [""]
     page += ["## Distance to optimal: the whole trace, replayed request by request", "",
              "Blocks of 512 tokens, all tiers as one pool; seconds of prefill as `tiersim cache` prices them. The bound is that of",
              "`sim/memory/saving_bound.c`; `belady` evicts, of the leaves, the one asked for last, and is no proven optimum here.", ""]
