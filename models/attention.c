@@ -11,6 +11,8 @@
 
 #include "models/ops.h"
 
+const char *const decode_kernel_names[] = {"split", "single-pass", NULL};
+
 struct decode_parts {
     enum decode_kernel kernel;
     double memory_s, compute_s, cta_s, waves, fixed_s;

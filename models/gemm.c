@@ -18,8 +18,8 @@ static double sustained(const struct gemm_machine *g, double flop) {
 }
 
 /* Seconds that the tiles of an m x n product of depth k keep the SMs: whole waves of the best tile; where tiles are
- * few, the depth is split over the SMs that would idle. */
-static double wave_seconds(const struct gemm_machine *g, double flops, double m, double n, double k) {
+ * few, the depth is split over the SMs that would idle, into *in. */
+static double wave_seconds(const struct gemm_machine *g, double flops, double m, double n, double k, double *in) {
     double best = INFINITY;
     for (int rows = TILE_STEP; rows <= TILE_SIDE_MAX; rows += TILE_STEP) {
         for (int columns = TILE_STEP; columns <= TILE_SIDE_MAX && rows * columns <= TILE_AREA_MAX;
@@ -27,8 +27,10 @@ static double wave_seconds(const struct gemm_machine *g, double flops, double m,
             double tiles = ceil(m / rows) * ceil(n / columns), waves = ceil(tiles / g->sms);
             double splits = floor(g->sms / tiles), depth = splits > 1.0 ? k / splits : k;
             double seconds = waves * 2.0 * rows * columns * (depth + g->k_half) * g->sms / flops;
-            if (seconds < best)
+            if (seconds < best) {
                 best = seconds;
+                *in = splits;
+            }
         }
     }
     return best * sustained(g, 2.0 * m * n * k);
@@ -55,7 +57,7 @@ struct price gemm_price(const struct machine *machine, enum dtype dtype, double 
     double elements = 2.0 * n * k;
     bool fitted = dtype == DTYPE_BF16 || (dtype == DTYPE_FP8 && g->fp8_fitted);
     bool inside = fitted && m <= g->m_max && elements >= g->weights_min && elements <= g->weights_max;
-    double compute_s = wave_seconds(g, g->flops[dtype], m, n, k);
+    double splits, compute_s = wave_seconds(g, g->flops[dtype], m, n, k, &splits);
     struct price price = gemm_finish(machine, &g->noise, g->t0_s + smoothmax4(memory_s, compute_s), memory_s, compute_s,
                                      g->t0_s, inside);
     price.bytes = traffic;
@@ -74,6 +76,38 @@ static double grouped_seconds(const struct machine *machine, enum dtype dtype, d
     double memory_s = traffic / (rate < machine->gemm.bandwidth ? rate : machine->gemm.bandwidth);
     double compute_s = 2.0 * read * deep * TILE_STEP * n * k / e->flops[dtype];
     return e->t0_s + (1.0 + e->k_half / k) * smoothmax4(memory_s, compute_s);
+}
+
+/* The plain kernel: one tile for all shapes, large enough for prompts, and its depth is never split. A product with
+ * fewer tiles than SMs leaves the others idle, and those that work read at most sm_share each. */
+static struct price plain_price(const struct machine *machine, enum dtype dtype, double m, double n, double k) {
+    const struct gemm_machine *g = &machine->gemm;
+    const double tile = 128;
+    double weights = n * k * dtype_bytes(dtype), traffic = weights + 2.0 * m * (n + k);
+    double tiles = ceil(m / tile) * ceil(n / tile), reach = tiles * g->sm_share / g->sms;
+    double memory_s = traffic * (weights + g->w_half) / (weights * g->bandwidth) / (reach < 1.0 ? reach : 1.0);
+    double compute_s = ceil(tiles / g->sms) * 2.0 * tile * tile * (k + g->k_half) * g->sms / g->flops[dtype] *
+                       sustained(g, 2.0 * m * n * k);
+    struct price price =
+        gemm_finish(machine, &g->noise, g->t0_s + smoothmax4(memory_s, compute_s), memory_s, compute_s, g->t0_s, false);
+    price.bytes = traffic;
+    price.flops = 2.0 * m * n * k;
+    return price;
+}
+
+struct price gemm_kernel_price(const struct machine *machine, enum gemm_kernel kernel, enum dtype dtype, double m,
+                               double n, double k, double count) {
+    if (kernel == GEMM_PLAIN)
+        return price_times(plain_price(machine, dtype, m, n, k), count);
+    struct price price = gemm_price(machine, dtype, m, n, k, count);
+    double splits = 1.0;
+    wave_seconds(&machine->gemm, machine->gemm.flops[dtype], m, n, k, &splits);
+    if (kernel == GEMM_LIBRARY || splits > 1.0)
+        return price;
+    /* Two halves of the depth: their sums in fp32 are written, read and added by a small kernel. */
+    price = price_sum(price, small_price(machine, m * n * (2.0 * 4.0 * 2.0 + 2.0), count));
+    price.inside = false;
+    return price;
 }
 
 /* Routed experts as two grouped products. Tokens choose experts evenly, so E x (1 - (1 - k/E)^tokens) are read; each

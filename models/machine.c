@@ -75,6 +75,7 @@ static void resolve_gemm(const struct gemm_fit *fit, const struct profile_gpu *o
                                     .fp8_fitted = fp8_fitted,
                                     .sustained_loss = fit->sustained_loss.value,
                                     .sustained_half = fit->sustained_half_flop.value,
+                                    .sm_share = fit->sm_share > 0 ? fit->sm_share : GEMM_SM_SHARE,
                                     .m_max = fit->m_max,
                                     .weights_min = fit->weight_bytes_min,
                                     .weights_max = fit->weight_bytes_max,

@@ -23,9 +23,15 @@ struct fit_noise {
     double spread, sigma, spread_outside, drawn[2];
 };
 
+/* Products that were measured with the fewest CTAs and no split (64 of 132 SMs; e4m3, n = 4096, m <= 8) ran at the full
+ * bandwidth, so an SM reads at least 132/64 of its share. Hardware's own limit (64 bytes a clock from the L2) is 3.9.
+ */
+#define GEMM_SM_SHARE (132.0 / 64.0)
+
 struct gemm_machine {
     double t0_s, bandwidth, w_half, k_half, sms, flops[DTYPE_COUNT];
     double sustained_loss, sustained_half;
+    double sm_share; /* most that an SM reads where tiles do not fill the SMs, in shares of all SMs' bandwidth */
     double m_max, weights_min, weights_max; /* weights: of bf16 */
     bool fp8_fitted;
     struct fit_noise noise;
@@ -82,6 +88,11 @@ struct price price_times(struct price price, double count);
 
 /* `count` products of m x k by k x n. */
 struct price gemm_price(const struct machine *machine, enum dtype dtype, double m, double n, double k, double count);
+/* The same under one kernel: what the library picks (gemm_price), a tile of 128 x 128 whose depth is never split, or a
+ * depth that is split always. See gemm.c. */
+enum gemm_kernel { GEMM_LIBRARY, GEMM_PLAIN, GEMM_SPLIT_K, GEMM_KERNELS };
+struct price gemm_kernel_price(const struct machine *machine, enum gemm_kernel kernel, enum dtype dtype, double m,
+                               double n, double k, double count);
 /* `count` layers of grouped products: tokens x top experts out of `experts`, gate, up and down together. */
 struct price experts_price(const struct machine *machine, enum dtype dtype, double tokens, const struct arch *arch,
                            double width, double count);
@@ -97,9 +108,13 @@ struct decode_load {
     double tiles_per_sequence;          /* CTAs without splitting */
     double group;                       /* query heads that share a tile; 0: up to four */
     double bytes_per_token, flops_per_token;
+    int chosen; /* 1 + enum decode_kernel: that kernel; 0: what the rule says */
 };
-enum decode_kernel { DECODE_SPLIT, DECODE_SINGLE };
+enum decode_kernel { DECODE_SPLIT, DECODE_SINGLE, DECODE_KERNELS };
+extern const char *const decode_kernel_names[];
 static inline enum decode_kernel decode_pick(const struct decode_machine *d, const struct decode_load *load) {
+    if (load->chosen > 0)
+        return (enum decode_kernel)(load->chosen - 1);
     if (load->splits > 0)
         return load->splits > 1 ? DECODE_SPLIT : DECODE_SINGLE;
     bool few = load->sequences * load->tiles_per_sequence < d->split_below_tiles;

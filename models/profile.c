@@ -48,6 +48,9 @@ static const struct option gemm_options[] = {
      .fallback = "0",
      .max = 1e18,
      .help = "the same for FP8; 0: not measured, then by the datasheet's ratio"},
+    REAL(gemm_fit, "sm_share", sm_share, UNIT_NONE, "0",
+         "most that an SM reads, in shares of all SMs' bandwidth, where tiles do not fill the SMs (kernel policies); "
+         "0: 2.06"),
     NESTED(gemm_fit, "fit", fit, quality_options, "how well it fitted"),
     REAL(gemm_fit, "m_max", m_max, UNIT_TOKENS, NULL, "most rows fitted"),
     REAL(gemm_fit, "weights_min", weight_bytes_min, UNIT_BYTES, NULL, "smallest weights fitted"),

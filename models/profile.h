@@ -22,6 +22,7 @@ struct gemm_fit {
     struct figure t0_s, bandwidth_bytes_per_s, w_half_bytes, flops, k_half, sustained_loss, sustained_half_flop;
     struct figure flops_fp8; /* 0: not measured, then bf16's by the ratio of the datasheet */
     struct fit_quality fit;
+    double sm_share;                                  /* see gemm.c; 0: what the H200's rows say at least */
     double m_max, weight_bytes_min, weight_bytes_max; /* fitted range */
 };
 

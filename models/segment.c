@@ -25,9 +25,37 @@ static int64_t steps_within(const struct decode_machine *d, const struct decode_
     return until < steps ? until : steps;
 }
 
+/* The kernels of the layers with full context and of those with a window, as one number. */
+static int kernels_at(const struct step_model *model, const struct step_shape *shape, int64_t step) {
+    struct step_shape later = step_shape_later(shape, step);
+    struct decode_load load;
+    int full = decode_load_full(model, &later, &load) ? load.chosen : 0;
+    int window = decode_load_window(model, &later, &load) ? load.chosen : 0;
+    return full * (DECODE_KERNELS + 1) + window;
+}
+
+/* Steps before the chooser changes its mind, looked for by halves: where it changes more than once within a run, one
+ * of the changes is found, and others only bend the line (which `straight` holds). */
+static int64_t steps_of_one_choice(const struct step_model *model, const struct step_shape *shape, int64_t steps) {
+    int first = kernels_at(model, shape, 0);
+    if (steps <= 1 || kernels_at(model, shape, steps - 1) == first)
+        return steps;
+    int64_t same = 0, other = steps - 1;
+    while (other - same > 1) {
+        int64_t middle = same + (other - same) / 2;
+        if (kernels_at(model, shape, middle) == first)
+            same = middle;
+        else
+            other = middle;
+    }
+    return other;
+}
+
 /* Steps before the decode kernel changes: it does when the longest context passes the split kernel's least. */
 static int64_t steps_of_one_kernel(const struct step_model *model, const struct step_shape *shape, int64_t steps) {
     struct decode_load load;
+    if (model->kernels.choose)
+        return shape->decode_seqs > 0 ? steps_of_one_choice(model, shape, steps) : steps;
     if (decode_load_full(model, shape, &load))
         steps = steps_within(&model->machine.decode, &load, steps);
     /* Layers with a window follow the same rule until it is full. */

@@ -122,6 +122,7 @@ int step_model_create(const struct step_model_options *options, struct step_mode
         return -1;
     }
     model->drawn = options->draw != NULL;
+    model->kernels = options->kernels;
     for (int op = 0; op < OP_COUNT && model->drawn; op++)
         for (int octave = 0; octave < DRAW_OCTAVES; octave++)
             model->own[op][octave] = draw_product(options->draw, op, octave, options->profile->gemm.fit.spread);
@@ -156,6 +157,46 @@ int64_t step_padded_tokens(const struct step_model *model, const struct step_sha
     return tokens;
 }
 
+struct decode_world {
+    const struct step_model *model;
+    const struct decode_load *load;
+};
+
+static double decode_kernel_seconds(const void *world, uint32_t kernel) {
+    const struct decode_world *w = world;
+    struct decode_load load = *w->load;
+    load.chosen = 1 + (int)kernel;
+    return decode_seconds(&w->model->machine.decode, &load);
+}
+
+/* Notes in the load which kernel the chooser takes, if there is one. */
+static void choose_decode(const struct step_model *model, struct decode_load *load) {
+    if (!model->kernels.choose)
+        return;
+    struct decode_world world = {model, load};
+    struct kernel_question question = {.kind = KERNEL_OF_DECODE,
+                                       .rule = decode_pick(&model->machine.decode, load),
+                                       .count = DECODE_KERNELS,
+                                       .names = decode_kernel_names,
+                                       .sequences = load->sequences,
+                                       .tiles = load->sequences * load->tiles_per_sequence,
+                                       .context = load->context,
+                                       .longest = load->longest,
+                                       .sms = model->machine.decode.sms,
+                                       .seconds = decode_kernel_seconds,
+                                       .world = &world};
+    uint32_t kernel = model->kernels.choose(model->kernels.self, &question);
+    MUST(kernel < DECODE_KERNELS);
+    load->chosen = 1 + (int)kernel;
+}
+
+const char *step_decode_kernel(const struct step_model *model, const struct step_shape *shape) {
+    struct decode_load load;
+    if (!decode_load_full(model, shape, &load) && !decode_load_window(model, shape, &load))
+        return "";
+    return decode_kernel_names[decode_pick(&model->machine.decode, &load)];
+}
+
 bool decode_load_full(const struct step_model *model, const struct step_shape *shape, struct decode_load *load) {
     if (shape->decode_seqs == 0 || model->full_layers == 0)
         return false;
@@ -171,6 +212,7 @@ bool decode_load_full(const struct step_model *model, const struct step_shape *s
         load->bytes_per_token = ((bytes - index) * chosen + index * mean) / mean;
         load->flops_per_token *= chosen / mean;
     }
+    choose_decode(model, load);
     return true;
 }
 
@@ -186,6 +228,7 @@ bool decode_load_window(const struct step_model *model, const struct step_shape 
     load->context = held < full ? held : full;
     load->longest =
         shape->decode_longest > 0 && (double)shape->decode_longest < window ? (double)shape->decode_longest : window;
+    choose_decode(model, load);
     return true;
 }
 

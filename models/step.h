@@ -37,6 +37,25 @@ struct step_shape {
  */
 struct step_shape step_shape_later(const struct step_shape *shape, int64_t i);
 
+/* Work that several kernels can do, and who says which. */
+enum kernel_kind { KERNEL_OF_DECODE, KERNEL_OF_PRODUCT };
+struct kernel_question {
+    enum kernel_kind kind;
+    uint32_t rule; /* what today's engines run */
+    uint32_t count;
+    const char *const *names;
+    double sequences, tiles, context, longest; /* decode attention of a layer */
+    double m, n, k;                            /* a product */
+    double sms;
+    double (*seconds)(const void *world, uint32_t kernel); /* of this work under that kernel */
+    const void *world;
+};
+/* A pure function: the same question gives the same answer. NULL `choose`: the rule. */
+struct kernel_chooser {
+    uint32_t (*choose)(const void *self, const struct kernel_question *question);
+    const void *self;
+};
+
 struct step_model_options {
     const struct arch *arch;
     const struct gpu *gpu;
@@ -44,8 +63,9 @@ struct step_model_options {
     const struct engine_profile *engine; /* NULL: no host work */
     int64_t tp;
     enum dtype weight_dtype, kv_dtype;
-    int64_t max_step_tokens; /* largest number of tokens in a step, for the GEMM table */
-    int64_t page_tokens;     /* KV block size as the attention kernel sees it; default 16 */
+    int64_t max_step_tokens;       /* largest number of tokens in a step, for the GEMM table */
+    int64_t page_tokens;           /* KV block size as the attention kernel sees it; default 16 */
+    struct kernel_chooser kernels; /* {0}: the rule */
     const struct draw *draw; /* of how wrong the profile may be; NULL: as it stands. The engine's times are drawn before
                                 (models/draw.h) */
 };
@@ -84,6 +104,9 @@ struct step_op {
 enum { STEP_OPS_MAX = 24 };
 /* Fills ops (seconds add up to step_cost's) and returns their number. */
 int step_ops(const struct step_model *model, const struct step_shape *shape, struct step_op ops[STEP_OPS_MAX]);
+/* Which kernel of decode attention the step runs in the layers with full context (else in those with a window): its
+ * name, "" without decodes. */
+const char *step_decode_kernel(const struct step_model *model, const struct step_shape *shape);
 /* Bytes moved and FLOPs done by a step, all ranks together: for power and for what binds. */
 void step_work(const struct step_model *model, const struct step_shape *shape, double *bytes, double *flops);
 

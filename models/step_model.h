@@ -46,6 +46,7 @@ struct step_model {
     bool host, asynchronous, prompts_apart;
     double host_s, host_per_sequence_s, host_spread;
     enum basis host_basis;
+    struct kernel_chooser kernels;
     bool drawn;
     double own[OP_COUNT][DRAW_OCTAVES]; /* of a draw: factors of the products' own errors within the fitted range */
     int64_t *pads;                      /* padded batch for decode steps of up to pads_max sequences; NULL: none */

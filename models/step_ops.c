@@ -11,18 +11,17 @@ static const char *const op_names[OP_COUNT] = {
 
 static const char *attention_prices(const struct step_model *model, const struct step_shape *shape,
                                     struct price *prices) {
-    static const char *const kernels[] = {"split", "single-pass"};
     struct decode_load d;
     struct prefill_load p;
     const char *kernel = "";
     if (decode_load_window(model, shape, &d)) {
         prices[OP_ATTENTION_DECODE] = decode_price(&model->machine, &d, model->window_layers);
-        kernel = kernels[decode_pick(&model->machine.decode, &d)];
+        kernel = decode_kernel_names[decode_pick(&model->machine.decode, &d)];
     }
     if (decode_load_full(model, shape, &d)) {
         prices[OP_ATTENTION_DECODE] =
             price_sum(decode_price(&model->machine, &d, model->full_layers), prices[OP_ATTENTION_DECODE]);
-        kernel = kernels[decode_pick(&model->machine.decode, &d)];
+        kernel = decode_kernel_names[decode_pick(&model->machine.decode, &d)];
     }
     if (prefill_load_full(model, shape, &p))
         prices[OP_ATTENTION_PREFILL] =

@@ -5,10 +5,42 @@
 
 #include "models/step_model.h"
 
+struct product_world {
+    const struct step_model *model;
+    enum dtype dtype;
+    double m, n, k;
+};
+
+static double product_seconds(const void *world, uint32_t kernel) {
+    const struct product_world *w = world;
+    return gemm_kernel_price(&w->model->machine, (enum gemm_kernel)kernel, w->dtype, w->m, w->n, w->k, 1.0).seconds;
+}
+
+static enum gemm_kernel product_kernel(const struct step_model *model, enum dtype dtype, double m, double n, double k) {
+    static const char *const names[] = {"library", "plain", "split-k", NULL};
+    if (!model->kernels.choose)
+        return GEMM_LIBRARY;
+    struct product_world world = {model, dtype, m, n, k};
+    struct kernel_question question = {.kind = KERNEL_OF_PRODUCT,
+                                       .rule = GEMM_LIBRARY,
+                                       .count = GEMM_KERNELS,
+                                       .names = names,
+                                       .m = m,
+                                       .n = n,
+                                       .k = k,
+                                       .sms = model->machine.gemm.sms,
+                                       .seconds = product_seconds,
+                                       .world = &world};
+    uint32_t kernel = model->kernels.choose(model->kernels.self, &question);
+    MUST(kernel < GEMM_KERNELS);
+    return (enum gemm_kernel)kernel;
+}
+
 /* A product within the range of the fit has, in a draw, an error of its own. */
 static struct price product(const struct step_model *model, enum op op, enum dtype dtype, double m, double n, double k,
                             double count) {
-    struct price price = gemm_price(&model->machine, dtype, m, n, k, count);
+    struct price price =
+        gemm_kernel_price(&model->machine, product_kernel(model, dtype, m, n, k), dtype, m, n, k, count);
     if (model->drawn && price.inside) {
         int octave = ilogb(m);
         price.seconds *= model->own[op][octave < DRAW_OCTAVES ? octave : DRAW_OCTAVES - 1];

@@ -124,6 +124,8 @@ static int load_policies(struct variant *v, struct arena *arena, struct error *e
     struct scenario_options *o = &v->options;
     if (policy_resolve(POLICY_BATCH, o->serving.batch, "chunked", arena, &v->batch, &v->batch_options, err) != 0)
         return -1;
+    if (kernel_policy_load(v, arena, err) != 0)
+        return -1;
     if (policy_resolve(POLICY_ROUTE, o->serving.route, "prefix-aware", arena, &v->route, &v->route_options, err) != 0)
         return -1;
     if (policy_resolve(POLICY_ROUTE, o->serving.decode_route, "least-loaded", arena, &v->decode_route,
@@ -185,6 +187,7 @@ int variant_model(const struct variant *v, const struct draw *draw, struct step_
                                          .kv_dtype = (enum dtype)o->kv_dtype,
                                          .max_step_tokens = o->serving.token_budget + o->serving.max_sequences,
                                          .page_tokens = o->serving.block_tokens,
+                                         .kernels = variant_kernels(v),
                                          .draw = draw};
     return step_model_create(&options, out, err);
 }

@@ -86,8 +86,9 @@ struct variant {
     struct trace *trace; /* owned by the scenario */
     struct step_model *model;
     uint32_t instances, instances_per_node;
-    const struct policy *batch, *route, *reuse, *prefetch, *decode_route;
-    const void *batch_options, *route_options, *reuse_options, *prefetch_options, *decode_route_options;
+    const struct policy *batch, *route, *reuse, *prefetch, *decode_route, *kernel;
+    const void *batch_options, *route_options, *reuse_options, *prefetch_options, *decode_route_options,
+        *kernel_options;
     struct variant_input inputs[VARIANT_INPUTS_MAX];
     size_t input_count;
     bool failed; /* it cannot run: error says why */
@@ -121,6 +122,11 @@ void scenario_free(struct scenario *scenario);
 /* The step model of a variant, of a draw of its profile's errors (NULL: of the profile as it stands); the caller's.
  * Error: it does not fit. */
 int variant_model(const struct variant *variant, const struct draw *draw, struct step_model **out, struct error *err);
+
+/* Resolves serving.kernel; variant->kernel stays NULL, and nobody is asked, where the scenario names none. */
+int kernel_policy_load(struct variant *variant, struct arena *arena, struct error *err);
+/* The kernel policy as the step model asks it; the variant must outlive the model. */
+struct kernel_chooser variant_kernels(const struct variant *variant);
 
 /* One run of a variant at a load. The result and metrics are the caller's (metrics_destroy). */
 struct variant_run {

@@ -31,12 +31,12 @@ struct serve_options {
     double hbm_reserve_bytes; /* a GPU: CUDA context, graphs, NCCL */
     double kv_capacity_bytes; /* an instance: given instead of computed; 0: computed */
     int preemption;           /* enum preemption */
-    const struct node *batch, *route, *reuse, *prefetch; /* policies: NAME or {name: NAME, its options} */
-    int64_t max_context_tokens;                          /* longer requests are rejected; 0: the architecture's */
-    double route_snapshot_age_s;                         /* the router's view is this old at most; 0: exact */
-    int64_t prefill_instances; /* the first so many only compute prompts, the others only decode; 0: all do both */
-    int handover;              /* enum handover_mode */
-    const char *handover_path; /* variant of the node's paths from peer to hbm */
+    const struct node *batch, *route, *reuse, *prefetch, *kernel; /* policies: NAME or {name: NAME, its options} */
+    int64_t max_context_tokens;  /* longer requests are rejected; 0: the architecture's */
+    double route_snapshot_age_s; /* the router's view is this old at most; 0: exact */
+    int64_t prefill_instances;   /* the first so many only compute prompts, the others only decode; 0: all do both */
+    int handover;                /* enum handover_mode */
+    const char *handover_path;   /* variant of the node's paths from peer to hbm */
     struct place handover_path_at;
     const struct node *decode_route; /* routing policy among those that decode */
     int mla_copies;                  /* enum mla_copies */
