@@ -14,8 +14,14 @@
 
 #include "tests/policies_world.h"
 
-/* With TIERSIM_LONG a policy goes through a million operations and more, else through about 120,000. */
+/* Under sanitizers, and with TIERSIM_LONG, a policy goes through a million operations under each semantics, else
+ * through about 120,000. */
 enum { SLOTS_MAX = 64, STEPS = 4000, STEPS_LONG = 34000 };
+#ifdef __SANITIZE_ADDRESS__
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
 
 /* An obvious reference: slots in a plain array, in order. */
 struct reference {
@@ -197,6 +203,12 @@ static void checked_miss(void *self, uint64_t id, int64_t now) {
     if (c->with.policy->miss)
         c->with.policy->miss(c->inner, id, now);
 }
+static void checked_note(void *self, const struct session_note *note, int64_t now) {
+    struct checked *c = self;
+    clock_to(c, now);
+    if (c->with.policy->note)
+        c->with.policy->note(c->inner, note, now);
+}
 static uint32_t checked_surplus(void *self, int64_t now) {
     struct checked *c = self;
     return c->with.policy->surplus ? c->with.policy->surplus(c->inner, now) : 0;
@@ -216,7 +228,8 @@ static struct evict_policy checked_policy(const struct evict_policy *inner) {
                                    .victim = checked_victim,
                                    .remove = checked_remove,
                                    .miss = checked_miss,
-                                   .surplus = checked_surplus};
+                                   .surplus = checked_surplus,
+                                   .note = checked_note};
     return wrapper;
 }
 
@@ -237,7 +250,7 @@ static uint64_t exercise(const struct evict_policy *policy, const void *options,
                                .policy_options = &with,
                                .seed = seed};
     struct world w = {.tier = tier_create(&setup), .random = seed};
-    int steps = getenv("TIERSIM_LONG") ? STEPS_LONG : STEPS;
+    int steps = sanitized || getenv("TIERSIM_LONG") ? STEPS_LONG : STEPS;
     for (int i = 0; i < steps; i++) {
         step(&w, capacity + slack);
         if (i % 16 == 0)

@@ -330,15 +330,41 @@ static void converted_workload(void **unused) {
     }
 }
 
+/* TRACE -: what a file gives, a pipe does, in every format. */
+static void standard_input(void **unused) {
+    (void)unused;
+    put_file(folder, "in.txt", "1,10\n2,20\n1,10\n3,5\n1,10\n");
+    put_file(folder, "in.jsonl",
+             "{\"timestamp\": 0, \"input_length\": 900, \"output_length\": 1, \"hash_ids\": [1, 2]}\n"
+             "{\"timestamp\": 9, \"input_length\": 900, \"output_length\": 1, \"hash_ids\": [1, 3]}\n");
+    struct said said = RUN_VERB(trace, folder, "convert", "in.txt", "-o", "in.oracleGeneral.bin");
+    assert_int_equal(said.code, 0);
+    said_free(&said);
+    static const char *const cases[][2] = {
+        {"in.txt", "lines"}, {"in.oracleGeneral.bin", "oracle"}, {"in.jsonl", "mooncake"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double hits[2];
+        said = CACHE(cases[i][0], "--policy", "lru,fifo", "--size", "2", "--json");
+        assert_int_equal(numbers(said.out, "hits", hits, 2), 2);
+        said_free(&said);
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", folder, cases[i][0]);
+        int kept = dup(0);
+        FILE *in = freopen(path, "rb", stdin);
+        assert_non_null(in);
+        said = CACHE("-", "--format", cases[i][1], "--policy", "lru,fifo", "--size", "2", "--json");
+        assert_true(dup2(kept, 0) == 0);
+        close(kept);
+        EXPECT(said.out, "hits", hits[0], hits[1]);
+        said_free(&said);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes),
-                                       cmocka_unit_test(warm_up),
-                                       cmocka_unit_test(roles),
-                                       cmocka_unit_test(one_pass_and_replays),
-                                       cmocka_unit_test(threads_and_csv),
-                                       cmocka_unit_test(plot),
-                                       cmocka_unit_test(state),
-                                       cmocka_unit_test(bounds),
-                                       cmocka_unit_test(converted_workload)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes),           cmocka_unit_test(warm_up),
+                                       cmocka_unit_test(roles),           cmocka_unit_test(one_pass_and_replays),
+                                       cmocka_unit_test(threads_and_csv), cmocka_unit_test(plot),
+                                       cmocka_unit_test(state),           cmocka_unit_test(bounds),
+                                       cmocka_unit_test(standard_input),  cmocka_unit_test(converted_workload)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

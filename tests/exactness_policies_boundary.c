@@ -126,6 +126,11 @@ static void glass_miss(void *self, uint64_t id, int64_t now) {
     if (g->with.policy->miss)
         g->with.policy->miss(g->inner, id, look(g, now));
 }
+static void glass_note(void *self, const struct session_note *note, int64_t now) {
+    struct glass *g = self;
+    if (g->with.policy->note)
+        g->with.policy->note(g->inner, note, look(g, now));
+}
 static uint32_t glass_surplus(void *self, int64_t now) {
     struct glass *g = self;
     return g->with.policy->surplus ? g->with.policy->surplus(g->inner, look(g, now)) : 0;
@@ -147,7 +152,8 @@ static uint64_t victims(const struct evict_policy *policy, const void *options, 
                                    .victim = glass_victim,
                                    .remove = glass_remove,
                                    .miss = glass_miss,
-                                   .surplus = glass_surplus};
+                                   .surplus = glass_surplus,
+                                   .note = glass_note};
     struct tier_setup setup = {.name = "glass",
                                .capacity_blocks = 24,
                                .prefix = prefix,
@@ -229,8 +235,52 @@ static void a_peek_is_found_out(void **unused) {
     assert_true(differs);
 }
 
+/* News of sessions: who hears of what, by what it declared. */
+static unsigned heard;
+static double returns_heard;
+static void hearing_note(void *self, const struct session_note *note, int64_t now) {
+    (void)self, (void)now;
+    heard |= 1u << note->event;
+    if (note->returns >= 0)
+        returns_heard = note->returns;
+}
+static void news_only_to_who_asked(void **unused) {
+    (void)unused;
+    enum {
+        QUEUED = 1 << SESSION_QUEUED,
+        STARTED = 1 << SESSION_STARTED,
+        STEPS_ = 1 << SESSION_STEPS,
+        ENDS = 1 << SESSION_TOOL | 1 << SESSION_TURN | 1 << SESSION_ENDED
+    };
+    static const struct {
+        unsigned needs, hears;
+        double returns;
+    } cases[] = {{NEED_LENGTH | NEED_TREE | NEED_TIME, 0, -1}, {NEED_FUTURE, 0, -1},
+                 {NEED_SESSION, STARTED | ENDS, -1},           {NEED_SESSION | NEED_FUTURE, STARTED | ENDS, 1},
+                 {NEED_QUEUE, QUEUED | STARTED, -1},           {NEED_AGENT_GRAPH, STARTED | STEPS_, -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct evict_policy hearing = {.policy = {.abi = POLICY_ABI, .name = "hearing", .needs = cases[i].needs},
+                                       .create = peeking_create,
+                                       .destroy = free,
+                                       .insert = peeking_insert,
+                                       .touch = peeking_insert,
+                                       .victim = peeking_victim,
+                                       .remove = peeking_remove,
+                                       .note = hearing_note};
+        struct tier_setup setup = {.name = "ear", .capacity_blocks = 4, .policy = &hearing};
+        struct tier *tier = tier_create(&setup);
+        heard = 0;
+        returns_heard = -1;
+        for (enum session_event event = SESSION_QUEUED; event <= SESSION_STEPS; event++)
+            tier_note(tier, &(struct session_note){.event = event, .returns = 1}, 1);
+        assert_int_equal(heard, cases[i].hears);
+        assert_true(returns_heard == cases[i].returns);
+        tier_destroy(tier);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(undeclared_fields_change_nothing),
-                                       cmocka_unit_test(a_peek_is_found_out)};
+                                       cmocka_unit_test(a_peek_is_found_out), cmocka_unit_test(news_only_to_who_asked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

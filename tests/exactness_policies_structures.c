@@ -11,7 +11,9 @@
 
 #include "policies/evict/ghosts.h"
 #include "policies/evict/pool.h"
+#include "policies/evict/queue.h"
 #include "policies/evict/rank.h"
+#include "policies/evict/recent.h"
 #include "policies/evict/segments.h"
 #include "policies/evict/sketch.h"
 
@@ -96,6 +98,58 @@ static void segments(void **unused) {
         assert_int_equal(at, EVICT_NONE);
     }
     segments_destroy(&s);
+}
+
+/* A queue in an array that is written anew as it fills, with marks; and what a session used last. */
+static void queues(void **unused) {
+    (void)unused;
+    static struct block_info blocks[SLOTS];
+    static struct block_facts facts[SLOTS];
+    struct slot_queue queue;
+    struct recent recent;
+    queue_create(&queue, SLOTS);
+    recent_create(&recent, SLOTS);
+    struct row row = {{0}, 0};
+    bool marked[SLOTS] = {false}, used[SLOTS] = {false};
+    uint64_t random = 4;
+    for (int step = 0; step < 4 * STEPS; step++) {
+        uint32_t slot = draw(&random, SLOTS), what = draw(&random, 6), owner = draw(&random, 3);
+        if (what < 3) {
+            take_out(&row, slot);
+            marked[slot] = false;
+            if (what < 2)
+                put_at(&row, slot, what == 0 ? 0 : row.count);
+            (what == 0 ? queue_push_front : what == 1 ? queue_push_back : queue_drop)(&queue, slot);
+        } else if (what == 3) {
+            queue_mark(&queue, slot);
+            marked[slot] = true;
+        } else if (what == 4) {
+            facts[slot].owner = owner;
+            (step % 3 ? recent_add : recent_drop)(&recent, slot);
+            used[slot] = step % 3 != 0;
+        } else {
+            uint32_t at = 0, taken, expected = 0;
+            for (uint32_t i = 0; i < SLOTS; i++)
+                expected += used[i] && facts[i].owner == owner;
+            for (; (taken = recent_take(&recent, facts, owner, &at)) != EVICT_NONE; expected--) {
+                assert_true(used[taken] && facts[taken].owner == owner && expected > 0);
+                used[taken] = false;
+            }
+            assert_int_equal(expected, 0);
+        }
+        assert_int_equal(queue.count, row.count);
+        assert_int_equal(queue_first(&queue, blocks), row.count > 0 ? row.items[0] : EVICT_NONE);
+        bool there = false;
+        for (uint32_t i = 0; i < row.count; i++)
+            there = there || row.items[i] == slot;
+        assert_true(queue_has(&queue, slot) == there && queue_marked(&queue, slot) == marked[slot]);
+    }
+    for (; row.count > 0; take_out(&row, row.items[0])) {
+        assert_int_equal(queue_first(&queue, blocks), row.items[0]);
+        queue_drop(&queue, row.items[0]);
+    }
+    queue_destroy(&queue);
+    recent_destroy(&recent);
 }
 
 static bool may_go(const struct block_info *blocks, const struct block_facts *facts, uint32_t slot) {
@@ -251,7 +305,8 @@ static void counts(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(segments), cmocka_unit_test(ranking_and_pool),
-                                       cmocka_unit_test(ghost_list), cmocka_unit_test(counts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(segments), cmocka_unit_test(queues),
+                                       cmocka_unit_test(ranking_and_pool), cmocka_unit_test(ghost_list),
+                                       cmocka_unit_test(counts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,12 +100,28 @@ static inline void store_below(struct world *w, uint32_t parent) {
     tier_release(w->tier, slot, w->now);
 }
 
+/* News of some session: any, in any order. */
+static inline void tell(struct world *w) {
+    uint64_t ids[3] = {3 + draw(w, 9), 9 + draw(w, 27), UINT64_C(1) << 40 | draw(w, 9)};
+    struct session_note note = {.event = (enum session_event)draw(w, SESSION_STEPS + 1),
+                                .tool = draw(w, 3),
+                                .position = draw(w, 8),
+                                .session = draw(w, 5),
+                                .context_tokens = 1 + draw(w, 5000),
+                                .returns = (double)draw(w, 3) - 1};
+    note.ids = ids;
+    note.count = note.event == SESSION_QUEUED ? draw(w, 4) : 0;
+    tier_note(w->tier, &note, w->now);
+}
+
 static inline void step(struct world *w, uint32_t slots) {
     struct live *live = &w->live[draw(w, WORLD_LIVE)];
     uint32_t slot;
     w->now += draw(w, 20);
     if (tier_wake_time(w->tier) <= w->now)
         tier_wake(w->tier, w->now);
+    if (draw(w, 8) == 0)
+        tell(w);
     switch (draw(w, 10)) {
     case 0:
         if (w->pins < WORLD_LIVE && (slot = some_unheld(w, slots)) != SLOT_NONE)

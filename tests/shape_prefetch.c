@@ -57,6 +57,10 @@ static void early_is_better_in_a_queue(void **state) {
     print_message("TTFT: none %.4f, on arrival %.4f, by position %.4f s\n", none_s, arrival_s, queue_s);
     assert_true(mean_ttft_s(", prefetch: none") == none_s);
     assert_true(arrival_s < none_s && queue_s < none_s);
+    /* HiCache's threshold: some tokens change little, more than any prompt has are none at all. */
+    double some_s = mean_ttft_s(", prefetch: {name: on-arrival, fewest: 256}");
+    assert_true(some_s < none_s);
+    assert_true(mean_ttft_s(", prefetch: {name: on-arrival, fewest: 100000}") == none_s);
 }
 
 int main(void) {

@@ -215,7 +215,7 @@ static void pin(struct continuum *state, const struct session_note *note, int64_
 
 static void continuum_note(void *self, const struct session_note *note, int64_t now) {
     struct continuum *state = self;
-    uint32_t slot, at = 0;
+    uint32_t at = 0;
     struct call *call = call_of(state, note->session);
     switch (note->event) {
     case SESSION_STARTED:
@@ -230,7 +230,7 @@ static void continuum_note(void *self, const struct session_note *note, int64_t 
         return;
     case SESSION_TURN:
     case SESSION_ENDED:
-        while ((slot = recent_take(&state->recent, state->leaves.facts, note->session, &at)) != EVICT_NONE)
+        while (recent_take(&state->recent, state->leaves.facts, note->session, &at) != EVICT_NONE)
             ;
         return;
     default:

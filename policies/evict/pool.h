@@ -16,12 +16,12 @@ struct slot_pool {
 };
 
 static inline void pool_create(struct slot_pool *p, const struct evict_context *context, bool leaves) {
-    p->blocks = context->blocks;
-    p->facts = leaves ? context->facts : NULL;
-    p->slots = lazy_alloc(context->slots, sizeof *p->slots);
-    p->place = lazy_alloc(context->slots, sizeof *p->place);
-    p->room = context->slots;
-    p->random = context->seed;
+    *p = (struct slot_pool){.blocks = context->blocks,
+                            .facts = leaves ? context->facts : NULL,
+                            .slots = lazy_alloc(context->slots, sizeof *p->slots),
+                            .place = lazy_alloc(context->slots, sizeof *p->place),
+                            .room = context->slots,
+                            .random = context->seed};
 }
 static inline void pool_destroy(struct slot_pool *p) {
     lazy_free(p->slots, p->room, sizeof *p->slots);

@@ -13,9 +13,8 @@ struct recent {
 };
 
 static inline void recent_create(struct recent *r, uint32_t slots) {
-    r->slots = lazy_alloc(slots, sizeof *r->slots);
-    r->place = lazy_alloc(slots, sizeof *r->place);
-    r->room = slots;
+    *r = (struct recent){
+        .slots = lazy_alloc(slots, sizeof *r->slots), .place = lazy_alloc(slots, sizeof *r->place), .room = slots};
 }
 static inline void recent_destroy(struct recent *r) {
     lazy_free(r->slots, r->room, sizeof *r->slots);
