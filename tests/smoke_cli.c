@@ -149,8 +149,8 @@ static void main_program(void **state) {
     assert_int_equal(none.code, EXIT_BAD_INPUT);
     assert_string_equal(none.err, help.out);
     assert_string_equal(none.out, "");
-    static const char *const verbs[] = {"run", "step",     "transfer", "cache", "list",
-                                        "fit", "validate", "trace",    "cases", "docs"};
+    static const char *const verbs[] = {"run", "why",      "step",  "transfer", "cache", "list",
+                                        "fit", "validate", "trace", "cases",    "docs"};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         char line[32];
         snprintf(line, sizeof line, "\n  %-10s ", verbs[i]);

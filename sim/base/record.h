@@ -38,6 +38,7 @@ struct request_record {
     uint64_t recomputed_tokens;            /* computed though a tier held them at look-up, or again after preemption */
     uint64_t computed_tokens;              /* prompt tokens computed, each counted as often as it was computed */
     int64_t cause_ns[CAUSE_COUNT];
+    int64_t first_ns[CAUSE_COUNT];          /* of cause_ns, what came before the first token: sums to its TTFT */
     int64_t load_tier_ns[RECORD_TIERS_MAX]; /* sums to cause_ns[CAUSE_LOAD] */
     int8_t slowest_tier;                    /* the lowest tier it loaded from; -1: none */
 };

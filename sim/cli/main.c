@@ -13,6 +13,7 @@ static const struct verb {
     int (*run)(int argc, char **argv);
 } verbs[] = {
     {"run", "simulate a what-if: latency, reuse, $/Mtok, J/token", verb_run},
+    {"why", "where the time of requests goes, and what 10 % more of each thing would give", verb_why},
     {"step", "one step of the batch, op by op: bytes, FLOPs, time, what bounds it", verb_step},
     {"transfer", "one copy between two tiers, link by link: bytes, time, what bounds it", verb_transfer},
     {"cache", "replay a trace through eviction policies, block by block", verb_cache},

@@ -3,6 +3,7 @@
 #define SIM_CLI_VERBS_H
 
 int verb_run(int argc, char **argv);
+int verb_why(int argc, char **argv);
 int verb_step(int argc, char **argv);
 int verb_transfer(int argc, char **argv);
 int verb_cache(int argc, char **argv);

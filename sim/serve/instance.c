@@ -243,7 +243,7 @@ static void prefill_done(struct instance *instance, uint32_t id, sim_time now) {
     request->generated++;
     instance->outstanding_tokens--;
     if (request->generated == 1) {
-        request->first_token_ns = now;
+        request_first_token(request, instance_stall_clock(instance, now), now);
         instance->prompt_tokens += request->spec.prompt_tokens;
         instance->computed_tokens += request->computed_tokens;
     }

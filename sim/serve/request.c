@@ -86,6 +86,12 @@ void request_account(struct request *request, enum cause cause, int64_t stall_cl
     request->stall_mark = stall_clock;
 }
 
+void request_first_token(struct request *request, int64_t stall_clock, sim_time now) {
+    request_account(request, request->cause, stall_clock, now);
+    request->first_token_ns = now;
+    memcpy(request->first_ns, request->cause_ns, sizeof request->first_ns);
+}
+
 void request_emit(const struct request *request, uint16_t instance, enum request_end end, sim_time now,
                   struct sink *sink) {
     const struct request_spec *spec = &request->spec;
@@ -104,13 +110,16 @@ void request_emit(const struct request *request, uint16_t instance, enum request
                                     .recomputed_tokens = request->recomputed_tokens,
                                     .computed_tokens = request->computed_tokens,
                                     .slowest_tier = request->slowest_tier};
-    int64_t sum_ns = 0, load_ns = 0;
-    for (int c = 0; c < CAUSE_COUNT; c++)
+    int64_t sum_ns = 0, first_ns = 0, load_ns = 0;
+    for (int c = 0; c < CAUSE_COUNT; c++) {
         sum_ns += record.cause_ns[c] = request->cause_ns[c];
+        first_ns += record.first_ns[c] = request->first_ns[c];
+    }
     for (int t = 0; t < TIERS_MAX; t++) {
         load_ns += record.load_tier_ns[t] = request->load_tier_ns[t];
         record.hit_tokens[t] = request->hit_tokens[t];
     }
+    MUST(end == REQUEST_REJECTED || first_ns == record.first_token_ns - spec->arrival_ns);
     MUST(sum_ns == now - spec->arrival_ns && load_ns == request->cause_ns[CAUSE_LOAD]);
     if (sink->request)
         sink->request(sink->self, &record);

@@ -91,7 +91,7 @@ struct request {
     /* Accounts. */
     sim_time first_token_ns, since;
     enum cause cause;
-    int64_t cause_ns[CAUSE_COUNT], load_tier_ns[TIERS_MAX];
+    int64_t cause_ns[CAUSE_COUNT], first_ns[CAUSE_COUNT], load_tier_ns[TIERS_MAX]; /* first_ns: to the first token */
     int64_t stall_mark; /* the instance's stall clock when the current account began */
     int8_t slowest_tier;
 };
@@ -112,6 +112,8 @@ void request_room(struct request *request, uint32_t blocks);
 /* Books the time since the last call under the cause that was current, less what the instance's stall clock moved
  * meanwhile (booked as STALL when `stalls`), and makes `cause` current. */
 void request_account(struct request *request, enum cause cause, int64_t stall_clock, sim_time now);
+/* The first token is there: what its time to it was spent on. */
+void request_first_token(struct request *request, int64_t stall_clock, sim_time now);
 /* The record of a request that has ended; the accounts must sum to its E2E (MUST). */
 void request_emit(const struct request *request, uint16_t instance, enum request_end end, sim_time now,
                   struct sink *sink);
