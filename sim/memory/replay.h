@@ -93,9 +93,9 @@ unsigned replay_gives(const struct replay_setup *setup);
 /* The policy must be one that tier_can_run accepts with that. */
 void replay_run(const struct replay_setup *setup, struct replay_result *out);
 /* Bytes of memory that the policy holds for each block of a full cache of `blocks` blocks: how much more a miniature of
- * the trace takes whose cache has up to STATE_BLOCKS than one a quarter as large. A miniature has a share of the blocks,
- * by a hash, and the requests that ask for any of them. Alone in the process. < 0: the cache is too small to say; then
- * there are no miniatures (NULL). */
+ * the trace takes whose cache has up to STATE_BLOCKS than one a quarter as large. A miniature has a share of the
+ * blocks, by a hash, and the requests that ask for any of them. Alone in the process. < 0: the cache is too small to
+ * say; then there are no miniatures (NULL). */
 enum { STATE_BLOCKS = 2048 };
 struct replay_miniatures;
 struct replay_miniatures *replay_miniatures_create(const struct replay_trace *trace, uint64_t blocks);
