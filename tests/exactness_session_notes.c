@@ -1,6 +1,8 @@
 /* Does a run tell eviction policies of sessions what is true, and only those who asked? Its access log says what each
  * tier was told: two recorded sessions, one of which ends in a call of a tool. And a closed loop, which has no future,
  * refuses who needs one. */
+#include <stdbool.h>
+
 #include "tests/run_verb.h"
 
 static char folder[] = "/tmp/tiersim-notes-XXXXXX";
@@ -135,9 +137,28 @@ static void closed_loop(void **unused) {
     }
 }
 
+/* Who sees the future is marked where its figures stand. */
+static void marked(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *policy;
+        bool sees;
+    } cases[] = {{"lru", false}, {"belady", true}, {"kvflow", true}, {"continuation", true}, {"queue-window", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_scenario(cases[i].policy, "");
+        struct said table = RUN_VERB(run, folder, "notes.yaml"), json = RUN_VERB(run, folder, "notes.yaml", "--json");
+        assert_true(table.code == 0 && json.code == 0);
+        assert_true((strstr(table.out, " ^ ") != NULL) == cases[i].sees);
+        assert_true((strstr(table.out, "^ has a policy that sees the trace's future") != NULL) == cases[i].sees);
+        assert_non_null(strstr(json.out, cases[i].sees ? "\"clairvoyant\":true" : "\"clairvoyant\":false"));
+        said_free(&table);
+        said_free(&json);
+    }
+}
+
 int main(void) {
     catalogues_from_here();
     const struct CMUnitTest tests[] = {cmocka_unit_test(told), cmocka_unit_test(not_told),
-                                       cmocka_unit_test(closed_loop)};
+                                       cmocka_unit_test(closed_loop), cmocka_unit_test(marked)};
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -229,7 +229,7 @@ def distance_table():
 def main():
     listed = json.loads(subprocess.run([PROGRAM, "list", "policies", "--json"], check=True, capture_output=True, text=True).stdout)
     evict = [p for p in listed["policies"] if p.get("kind") == "evict" and p["name"] not in LEFT_OUT]
-    clairvoyant = {p["name"] for p in evict if "future" in p["needs"] or "agent graph" in p["needs"]}
+    clairvoyant = {p["name"] for p in evict if p["clairvoyant"]}
     names = [p["name"] for p in evict]
     saved = prefill_table(140000)
     page = ["# What an eviction policy means", "",

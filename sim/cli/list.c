@@ -82,6 +82,7 @@ static int list_policies(struct arena *arena, struct listing *out, struct error 
     add_column(out, "semantics", "semantics", false);
     add_column(out, "lift", "lift", false);
     add_column(out, "needs", "needs", false);
+    add_column(out, "clairvoyant", "clairvoyant", false);
     add_column(out, "options", "options", false);
     add_column(out, "source", "source", false);
     size_t total = 0;
@@ -102,8 +103,10 @@ static int list_policies(struct arena *arena, struct listing *out, struct error 
             row[3] = !evicts ? "" : lifts ? "flat, prefix" : "flat";
             row[4] = evicts ? lift_text(lifts) : "";
             row[5] = arena_strdup(arena, policy_needs_text(policy->needs, needs, sizeof needs));
-            row[6] = option_names(policy->options, arena);
-            row[7] = policy->source;
+            unsigned future = NEEDS_CLAIRVOYANT | (evicts ? NEED_AGENT_GRAPH : 0u);
+            row[6] = policy->needs & future ? "yes" : "";
+            row[7] = option_names(policy->options, arena);
+            row[8] = policy->source;
         }
     }
     return 0;
@@ -242,14 +245,16 @@ static void print_policies(const struct listing *listing, struct arena *arena) {
                                         : "";
         if (row[5][0])
             facts = arena_printf(arena, "%sneeds %s; ", facts, row[5]);
-        if (row[6][0])
-            facts = arena_printf(arena, "%soptions: %s; ", facts, row[6]);
+        if (row[7][0])
+            facts = arena_printf(arena, "%soptions: %s; ", facts, row[7]);
         if (strcmp(kind, row[1]) != 0)
             printf("%s%s\n", r ? "\n" : "", row[1]);
         kind = row[1];
-        print_wrapped(stdout, arena_printf(arena, "  %s: %s. [%s%s]\n", row[0], row[2], facts, row[7]), LIST_COLUMNS,
-                      6);
+        print_wrapped(stdout,
+                      arena_printf(arena, "  %s%s: %s. [%s%s]\n", row[0], row[6][0] ? " *" : "", row[2], facts, row[8]),
+                      LIST_COLUMNS, 6);
     }
+    puts("\n* sees the trace's future, which no fleet does");
 }
 
 static void print_names(const struct listing *listing, struct arena *arena) {

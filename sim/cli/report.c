@@ -86,7 +86,7 @@ static void size_cells(struct table *table, const struct variant *v, const struc
 static void variant_row(struct table *table, const struct variant *v, const struct verdict *verdict, bool cheapest) {
     char bar[BAR_WIDTH + 1], binds[METRICS_NAME_MAX];
     table_row(table);
-    table_cell(table, "%s%s", cheapest ? "*" : " ", v->name);
+    table_cell(table, "%s%s%s", cheapest ? "*" : " ", v->name, variant_sees_future(v) ? " ^" : "");
     if (verdict->failed) {
         table_cell(table, "failed");
         return;
@@ -124,6 +124,11 @@ static void print_legend(const struct scenario *scenario) {
         }
     }
     puts(". computed (new text), # computed again (share: `again`)");
+    bool any = false;
+    for (size_t i = 0; i < scenario->count; i++)
+        any = any || variant_sees_future(&scenario->variants[i]);
+    if (any)
+        puts("^ has a policy that sees the trace's future: a yardstick, not to be had");
 }
 
 /* At what load the rows are. */

@@ -170,7 +170,7 @@ void report_draws(const struct scenario *scenario, const struct verdict *verdict
         bool misses = verdict_misses(&verdicts[i]);
         size_t missed = 0;
         table_row(table);
-        table_cell(table, " %s", scenario->variants[i].name);
+        table_cell(table, " %s%s", scenario->variants[i].name, variant_sees_future(&scenario->variants[i]) ? " ^" : "");
         for (int f = 0; f < FIGURES; f++)
             interval_cell(table, draws_of(draws, i), draws->count, misses, f);
         for (size_t d = 0; d < draws->count; d++)

@@ -211,6 +211,7 @@ static void write_variant(struct json *json, const struct variant *variant, cons
                           const struct draws *draws, size_t index) {
     json_object(json, NULL);
     json_string(json, "name", variant->name);
+    json_boolean(json, "clairvoyant", variant_sees_future(variant));
     if (verdict->failed) {
         json_string(json, "error", verdict->error.text);
         json_object_end(json);

@@ -79,9 +79,9 @@ static void print_text(const struct variant *v, const struct verdict *verdict, F
     const struct metrics *m = &o->metrics;
     struct gpu_shares gpu = variant_gpu_shares(v, m, &o->result);
     char bytes[32];
-    fprintf(out, "\n%s: load %.4g, %llu requests (%llu rejected, %llu preempted), %llu measured", v->name, o->load,
-            (unsigned long long)o->result.arrived, (unsigned long long)o->result.rejected,
-            (unsigned long long)m->preempted, (unsigned long long)m->measured);
+    fprintf(out, "\n%s%s: load %.4g, %llu requests (%llu rejected, %llu preempted), %llu measured", v->name,
+            variant_sees_future(v) ? " (sees the future)" : "", o->load, (unsigned long long)o->result.arrived,
+            (unsigned long long)o->result.rejected, (unsigned long long)m->preempted, (unsigned long long)m->measured);
     fprintf(out, "\n  %.1f s simulated, %llu steps in %llu runs, %llu events; %zu loads tried in %.2f s\n",
             result_simulated_s(&o->result), (unsigned long long)o->result.steps, (unsigned long long)o->result.runs,
             (unsigned long long)o->result.events, verdict->probe_count, verdict->wall_s);

@@ -160,6 +160,8 @@ double result_simulated_s(const struct cluster_result *result);
 double variant_sessions(const struct variant *variant, double load);
 /* When the last request may arrive at this load, s of simulated time; 0: not known. */
 double variant_horizon_s(const struct variant *variant, double load);
+/* Whether a policy of it sees what only the trace's future knows: marked wherever the variant stands. */
+bool variant_sees_future(const struct variant *variant);
 /* Units of tier `tier` in the fleet. */
 double variant_tier_units(const struct variant *variant, size_t tier);
 /* What its faults are about. */

@@ -93,6 +93,17 @@ const char *tier_device(const struct tier_options *tier) {
     return tier->device ? tier->device : tier->name;
 }
 
+bool variant_sees_future(const struct variant *v) {
+    const struct tier_options *items = v->options.tiers.items;
+    const struct policy *others[] = {v->batch, v->route, v->reuse, v->prefetch};
+    unsigned needs = 0;
+    for (size_t t = 0; t < v->options.tiers.count; t++)
+        needs |= items[t].evict_policy->policy.needs & (NEEDS_CLAIRVOYANT | NEED_AGENT_GRAPH);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        needs |= others[i] ? others[i]->needs & NEEDS_CLAIRVOYANT : 0;
+    return needs != 0;
+}
+
 double variant_tier_units(const struct variant *v, size_t tier) {
     const struct tier_options *items = v->options.tiers.items;
     switch (items[tier].scope) {
