@@ -83,17 +83,58 @@ static void windows(void **state) {
     take(&m, request(3, 59 * s, 1000 * ms, 100, 80, 1)); /* ends at 60 s */
     take(&m, request(4, 250 * s, 30 * ms, 50, 0, 1));
     metrics_settle(&m);
-    const struct metrics_window expected[] = {{0, 2, 200, 40, 20 * ms}, {60, 1, 100, 80, s}, {240, 1, 50, 0, 30 * ms}};
+    const struct metrics_window expected[] = {
+        {.start_s = 0,
+         .requests = 2,
+         .prompt_tokens = 200,
+         .hit_tokens = 40,
+         .ttft_p50_ns = 10 * ms,
+         .ttft_p99_ns = 20 * ms},
+        {.start_s = 60, .requests = 1, .prompt_tokens = 100, .hit_tokens = 80, .ttft_p50_ns = s, .ttft_p99_ns = s},
+        {.start_s = 240, .requests = 1, .prompt_tokens = 50, .ttft_p50_ns = 30 * ms, .ttft_p99_ns = 30 * ms}};
     assert_int_equal(m.window_count, 3);
     for (int w = 0; w < 3; w++) {
         assert_int_equal(m.windows[w].start_s, expected[w].start_s);
         assert_int_equal(m.windows[w].requests, expected[w].requests);
         assert_int_equal(m.windows[w].prompt_tokens, expected[w].prompt_tokens);
         assert_int_equal(m.windows[w].hit_tokens, expected[w].hit_tokens);
+        about((double)m.windows[w].ttft_p50_ns, (double)expected[w].ttft_p50_ns);
         about((double)m.windows[w].ttft_p99_ns, (double)expected[w].ttft_p99_ns);
+        assert_int_equal(m.windows[w].tpot_p99_ns, 0);
     }
     assert_int_equal(histogram_count(m.tpot), 0); /* one token has no time to the next */
     metrics_destroy(&m);
+}
+
+/* In flight: the time that requests spent in a minute. Regimes of 60 and 30 s, by arrival, after 60 s of warm-up; runs
+ * of steps count where they begin. */
+static void regimes(void **state) {
+    (void)state;
+    const double durations_s[] = {60, 30};
+    struct minutes *minutes = minutes_create(durations_s, 2, 60 * s);
+    struct request_record early = request(1, 30 * s, s, 100, 0, 301), /* to 61 s */
+        late = request(2, 85 * s, 2 * s, 100, 0, 11), next = request(3, 95 * s, 4 * s, 100, 0, 1);
+    minutes_request(minutes, &early);
+    minutes_request(minutes, &late);
+    minutes_request(minutes, &next);
+    about(minutes_in_flight(minutes, 0), 30.0 / 60);
+    about(minutes_in_flight(minutes, 60), (1 + 3 + 4) / 60.0);
+    assert_true(minutes_in_flight(minutes, 120) == 0);
+    assert_int_equal(minutes->regimes[1].requests, 1); /* 85 s is the second regime's, 95 s the first's again */
+    assert_int_equal(minutes->regimes[0].requests, 1);
+    about((double)histogram_percentile(minutes->regimes[1].tpot, 1), 100e6);
+    about((double)histogram_percentile(minutes->regimes[0].ttft, 1), 4e9);
+    struct run_record run = {.start_ns = 50 * s, .end_ns = 70 * s, .steps = 4, .kernel = "split"};
+    minutes_run(minutes, &run); /* in warm-up: no regime's */
+    run = (struct run_record){.start_ns = 70 * s, .end_ns = 71 * s, .steps = 10, .kernel = "single-pass"};
+    minutes_run(minutes, &run);
+    run.kernel = "";
+    minutes_run(minutes, &run);
+    struct minute_steps first = minutes_work(minutes, 0), second = minutes_work(minutes, 60);
+    assert_true(first.steps == 4 && first.kernel_steps[0] == 4 && second.steps == 20 && second.kernel_steps[1] == 10);
+    assert_true(second.step_ns == 2e9 && minutes->regimes[1].work.steps == 20 && minutes->regimes[0].work.steps == 0);
+    assert_int_equal(minutes->kernel_count, 2);
+    minutes_destroy(minutes);
 }
 
 /* What a session had had, prompt and answer, and has to have computed again. */
@@ -241,8 +282,8 @@ static void lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(percentiles), cmocka_unit_test(windows),
-                                       cmocka_unit_test(lost_tokens), cmocka_unit_test(limits),
-                                       cmocka_unit_test(json),        cmocka_unit_test(lines),
-                                       cmocka_unit_test(late)};
+                                       cmocka_unit_test(regimes),     cmocka_unit_test(lost_tokens),
+                                       cmocka_unit_test(limits),      cmocka_unit_test(json),
+                                       cmocka_unit_test(lines),       cmocka_unit_test(late)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,8 @@
     tools/scenarios.py [NAME...]          default: every page that names a scenario
 
 A page holds lines `<!-- tiersim run SCENARIO [OPTION...] -->`, each followed by a fenced block; the block is replaced by the
-lines of that run's table. The picture of the page's first run is docs/scenarios/NAME.svg (tools/picture.py, or tools/minutes.py
-where the page says `<!-- picture: minutes -->`). TIERSIM: the program (build/tiersim). Nothing but Python's standard library.
+lines of that run's table, with --minutes also by the table of its regimes. The picture of the page's first run is
+docs/scenarios/NAME.svg (tools/picture.py, or tools/minutes.py where the page says `<!-- picture: minutes -->`, or tools/regimes.py). TIERSIM: the program (build/tiersim). Nothing but Python's standard library.
 """
 import json
 import os
@@ -16,7 +16,7 @@ import sys
 
 PAGES = "docs/scenarios"
 TIERSIM = os.environ.get("TIERSIM", "build/tiersim")
-MINUTES = "<!-- picture: minutes -->"
+PICTURE = re.compile(r"<!-- picture: (\w+) -->")
 RUN = re.compile(r"<!-- tiersim run ([^>]*?) -->\n```\n.*?```\n", re.S)
 
 
@@ -31,7 +31,8 @@ def table(text):
     lines = text.rstrip().split("\n")
     first = next(i for i, line in enumerate(lines) if line.startswith("variant"))
     last = next((i for i, line in enumerate(lines) if line.startswith(("All variants", "What it rests on", "Warning"))), len(lines))
-    return "\n".join(lines[first:last]).rstrip() + "\n"
+    regimes = next((i for i, line in enumerate(lines) if line.startswith("regimes of")), len(lines))
+    return "\n".join(lines[first:last] + [""] + lines[regimes:]).rstrip() + "\n"
 
 
 def write_page(name):
@@ -51,7 +52,8 @@ def write_page(name):
     with open(path, "w", encoding="utf-8") as file:
         file.write(page)
     title, document = runs[0]
-    tool = "minutes" if MINUTES in page else "picture"
+    named = PICTURE.search(page)
+    tool = named.group(1) if named else "picture"
     svg = subprocess.run([sys.executable, f"tools/{tool}.py", title], input=json.dumps(document), check=True,
                          capture_output=True, text=True).stdout
     with open(f"{PAGES}/{name}.svg", "w", encoding="utf-8") as file:

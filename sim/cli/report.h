@@ -21,6 +21,17 @@ void report_draws_json(struct json *json, const struct draws *draws, size_t vari
 void report_draws(const struct scenario *scenario, const struct verdict *verdicts, const struct draws *draws,
                   size_t cheapest);
 
+/* --minutes: each variant's regimes and its worst minute; wide: every minute. */
+void report_minutes(const struct scenario *scenario, const struct verdict *verdicts, bool wide);
+/* The highest p99 among the minutes after warm-up, of the requests that ended in them. */
+struct worst_minute {
+    int64_t ttft_p99_ns, tpot_p99_ns;
+};
+struct worst_minute metrics_worst_minute(const struct metrics *metrics);
+/* Their parts of the JSON: keys of a window's object, and of a variant's. */
+void report_minute_json(struct json *json, const struct metrics *metrics, const struct metrics_window *window);
+void report_regimes_json(struct json *json, const struct metrics *metrics);
+
 /* Parts of report_table. `cheapest`: index of that variant, scenario->count: none. */
 size_t report_cheapest(const struct scenario *scenario, const struct verdict *verdicts, size_t but);
 void report_story(const struct scenario *scenario, const struct verdict *verdicts, size_t cheapest);

@@ -163,6 +163,7 @@ static void write_windows(struct json *json, const struct metrics *metrics) {
         json_number(json, "ttft_p99_s", seconds(window->ttft_p99_ns));
         json_number(json, "reuse",
                     window->prompt_tokens ? (double)window->hit_tokens / (double)window->prompt_tokens : 0);
+        report_minute_json(json, metrics, window);
         json_object_end(json);
     }
     json_array_end(json);
@@ -195,6 +196,7 @@ static void write_outcome(struct json *json, const struct variant *variant, cons
     write_tiers(json, variant, o);
     json_string(json, "binds", verdict_binds(variant, verdict, o, binds, sizeof binds));
     write_windows(json, metrics);
+    report_regimes_json(json, metrics);
     write_causes(json, variant, metrics);
     write_decisions(json, &metrics->decisions);
     json_number(json, "simulated_s", result_simulated_s(&o->result));

@@ -22,6 +22,7 @@ enum {
     KEY_DB,
     KEY_JSON,
     KEY_WIDE,
+    KEY_MINUTES,
     KEY_EXACT,
     KEY_AUDIT,
     KEY_PLUGIN,
@@ -37,7 +38,7 @@ struct run_arguments {
     const char *sets[SETS_MAX];
     size_t set_count;
     int64_t seed, draws;
-    bool has_seed, json, wide, exact_steps, audit, no_search;
+    bool has_seed, json, wide, minutes, exact_steps, audit, no_search;
     int jobs;
     struct error error;
 };
@@ -48,6 +49,8 @@ static const struct argp_option run_options[] = {
     {"db", KEY_DB, "FILE", 0, "keep the results in a SQLite database", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on stdout", 0},
     {"wide", KEY_WIDE, NULL, 0, "everything, not only the story", 0},
+    {"minutes", KEY_MINUTES, NULL, 0,
+     "the worst minute's p99s, and each regime of the traffic; with --wide every minute", 0},
     {"timeline", KEY_TIMELINE, "FILE", 0,
      "every step, transfer and request at the scenario's load, as JSON for ui.perfetto.dev", 0},
     {"access-log", KEY_ACCESS_LOG, "FILE", 0,
@@ -96,6 +99,9 @@ static error_t run_parse(int key, char *value, struct argp_state *state) {
         return 0;
     case KEY_WIDE:
         a->wide = true;
+        return 0;
+    case KEY_MINUTES:
+        a->minutes = true;
         return 0;
     case KEY_EXACT:
         a->exact_steps = true;
@@ -250,6 +256,8 @@ static int run_scenario(const struct run_arguments *a, const struct scenario *sc
         report_json(scenario, verdicts, draws);
     if (tabled)
         report_table(scenario, verdicts, draws, a->wide);
+    if (tabled && a->minutes)
+        report_minutes(scenario, verdicts, a->wide);
     if (a->database && keeper_commit(&keeper, scenario, verdicts, err) != 0) {
         fprintf(stderr, "%s\n", err->text);
         code = EXIT_RUN_FAILED;

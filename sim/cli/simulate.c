@@ -4,6 +4,8 @@
 #include "sim/cli/scenario.h"
 #include "sim/workload/trace.h"
 
+enum { REGIMES_MAX = 64 };
+
 static struct cluster_setup setup_of(const struct variant_run *run, struct workload *workload) {
     const struct variant *v = run->variant;
     const struct scenario_options *o = &v->options;
@@ -53,6 +55,23 @@ struct faults_world variant_faults(const struct variant *v) {
                                  .instances_per_node = v->instances_per_node};
 }
 
+/* Where traffic has regimes or kernels are chosen, the metrics take down runs of steps, for themselves. */
+static void by_minute(const struct variant_run *run, struct metrics *metrics, struct cluster_setup *setup) {
+    const struct workload_options *w = &run->variant->workload;
+    const struct list *regimes = &w->generate.arrivals.regimes;
+    double durations_s[REGIMES_MAX];
+    size_t count = w->generates && w->generate.arrivals.process == ARRIVALS_REGIMES ? regimes->count : 0;
+    if (count > REGIMES_MAX)
+        count = 0;
+    for (size_t i = 0; i < count; i++)
+        durations_s[i] = ((const struct arrival_regime *)regimes->items)[i].duration_s;
+    minutes_destroy(metrics->minutes);
+    metrics->minutes = minutes_create(durations_s, count, metrics->warmup_ns);
+    if (setup->record_runs || (count == 0 && !run->variant->kernel))
+        return;
+    setup->record_runs = metrics->keeps_runs = true;
+}
+
 int variant_simulate(const struct variant_run *run, struct metrics *metrics, struct cluster_result *result,
                      struct error *err) {
     const struct scenario_options *o = &run->variant->options;
@@ -63,6 +82,7 @@ int variant_simulate(const struct variant_run *run, struct metrics *metrics, str
     if (o->faults.count > 0 || o->spaces.rollouts.count > 0)
         metrics->recovery = recovery_create((int64_t)(o->spaces.window_s * 1e9));
     struct cluster_setup setup = setup_of(run, workload);
+    by_minute(run, metrics, &setup);
     setup.sink = &metrics->sink;
     int failed = cluster_run(&setup, result, err);
     workload_close(workload);

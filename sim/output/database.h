@@ -12,7 +12,7 @@
 #include "sim/base/record.h"
 #include "sim/output/metrics.h"
 
-enum { DATABASE_VERSION = 2 }; /* PRAGMA user_version; docs/database.md says what each version brought */
+enum { DATABASE_VERSION = 3 }; /* PRAGMA user_version; docs/database.md says what each version brought */
 
 struct database;
 /* Opens the file, or makes it, and begins the transaction. -1: not ours, of another version, not writable, or another

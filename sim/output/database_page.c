@@ -55,5 +55,7 @@ void database_print_reference(FILE *out) {
         for (const struct database_column *column = table->columns; column->name; column++)
             fprintf(out, "| `%s` | %s | %s |\n", column->name, column->type, column->help);
     }
-    fputs("\n## Versions\n\n- 1: the first.\n- 2: `decisions`; in `tiers`, what bytes were written for.\n", out);
+    fputs("\n## Versions\n\n- 1: the first.\n- 2: `decisions`; in `tiers`, what bytes were written for.\n"
+          "- 3: in `windows`, the median TTFT, TPOT and requests in flight.\n",
+          out);
 }

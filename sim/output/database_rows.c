@@ -86,6 +86,9 @@ static void write_windows(struct database *database, const struct database_outco
         put_integer(&row, window->start_s);
         put_counts(&row, (uint64_t[]){window->requests, window->prompt_tokens, window->hit_tokens}, 3);
         put_real(&row, seconds(window->ttft_p99_ns));
+        put_real(&row, seconds(window->ttft_p50_ns));
+        put_real(&row, seconds(window->tpot_p99_ns));
+        put_real(&row, minutes_in_flight(o->metrics->minutes, window->start_s));
         row_end(&row);
     }
 }

@@ -73,7 +73,10 @@ static void *grown(void *items, uint32_t count, size_t size) {
 static void close_window(struct metrics *metrics) {
     if (!metrics->window_ttft)
         return;
-    metrics->windows[metrics->window_count - 1].ttft_p99_ns = histogram_percentile(metrics->window_ttft, 0.99);
+    struct metrics_window *window = &metrics->windows[metrics->window_count - 1];
+    window->ttft_p50_ns = histogram_percentile(metrics->window_ttft, 0.5);
+    window->ttft_p99_ns = histogram_percentile(metrics->window_ttft, 0.99);
+    window->tpot_p99_ns = histogram_percentile(metrics->window_tpot, 0.99);
 }
 
 static void add_to_window(struct metrics *metrics, const struct request_record *record) {
@@ -81,7 +84,9 @@ static void add_to_window(struct metrics *metrics, const struct request_record *
     if (metrics->window_count == 0 || metrics->windows[metrics->window_count - 1].start_s != start_s) {
         close_window(metrics);
         histogram_destroy(metrics->window_ttft);
+        histogram_destroy(metrics->window_tpot);
         metrics->window_ttft = histogram_create();
+        metrics->window_tpot = histogram_create();
         metrics->windows = grown(metrics->windows, metrics->window_count, sizeof *metrics->windows);
         metrics->windows[metrics->window_count++] = (struct metrics_window){.start_s = start_s};
     }
@@ -90,6 +95,8 @@ static void add_to_window(struct metrics *metrics, const struct request_record *
     window->prompt_tokens += record->prompt_tokens;
     window->hit_tokens += hits_of(record);
     histogram_add(metrics->window_ttft, record->first_token_ns - record->arrival_ns);
+    if (record->output_tokens > 1)
+        histogram_add(metrics->window_tpot, (record->end_ns - record->first_token_ns) / (record->output_tokens - 1));
 }
 
 static void add_late(struct metrics *metrics, const struct request_record *record, uint64_t lost) {
@@ -186,6 +193,7 @@ static void take_request(void *self, const struct request_record *record) {
         metrics->preempted += record->preemptions > 0;
         uint64_t lost = take_lost(metrics, record);
         add_to_window(metrics, record);
+        minutes_request(metrics->minutes, record);
         if (metrics->recovery)
             recovery_take(metrics->recovery, record->first_token_ns, record->prompt_tokens, hits_of(record));
         if (measured)
@@ -228,7 +236,8 @@ static void take_instance(void *self, const struct instance_record *record) {
 
 static void take_run(void *self, const struct run_record *record) {
     struct metrics *metrics = self;
-    if (metrics->also && metrics->also->run)
+    minutes_run(metrics->minutes, record);
+    if (metrics->also && metrics->also->run && !metrics->keeps_runs)
         metrics->also->run(metrics->also->self, record);
 }
 
@@ -266,6 +275,7 @@ void metrics_create(struct metrics *metrics, const struct slo_options *slo, int6
     *metrics = (struct metrics){.slo = slo, .warmup_ns = warmup_ns, .also = also};
     metrics->sink = (struct sink){metrics,   take_request, take_run,      take_transfer,
                                   take_link, take_tier,    take_instance, take_decision};
+    metrics->minutes = minutes_create(NULL, 0, warmup_ns);
     metrics->recent_sessions = int_map_create();
     metrics->ttft = histogram_create();
     metrics->tpot = histogram_create();
@@ -276,11 +286,12 @@ void metrics_create(struct metrics *metrics, const struct slo_options *slo, int6
 void metrics_settle(struct metrics *metrics) {
     close_window(metrics);
     histogram_destroy(metrics->window_ttft);
+    histogram_destroy(metrics->window_tpot);
     if (metrics->recent_sessions)
         int_map_destroy(metrics->recent_sessions);
     if (metrics->older_sessions)
         int_map_destroy(metrics->older_sessions);
-    metrics->window_ttft = NULL;
+    metrics->window_ttft = metrics->window_tpot = NULL;
     metrics->recent_sessions = metrics->older_sessions = NULL;
 }
 
@@ -293,6 +304,7 @@ void metrics_destroy(struct metrics *metrics) {
     for (int t = 0; t < RECORD_TIERS_MAX; t++)
         histogram_destroy(metrics->penalty[t]);
     recovery_destroy(metrics->recovery);
+    minutes_destroy(metrics->minutes);
     free(metrics->windows);
     free(metrics->links);
     free(metrics->tiers);

@@ -8,6 +8,7 @@
 #include "sim/base/int_map.h"
 #include "sim/base/option.h"
 #include "sim/base/record.h"
+#include "sim/output/minutes.h"
 #include "sim/output/recovery.h"
 
 /* The `slo:` section. Percentiles that must keep their limits (seconds; 0: none), and the share of requests that must
@@ -22,7 +23,7 @@ extern const struct option slo_options_table[];
 struct metrics_window {
     int64_t start_s;
     uint64_t requests, prompt_tokens, hit_tokens;
-    int64_t ttft_p99_ns;
+    int64_t ttft_p50_ns, ttft_p99_ns, tpot_p99_ns;
 };
 enum { METRICS_WINDOW_S = 60 };
 
@@ -76,7 +77,7 @@ struct metrics {
     int64_t first_arrival_ns, last_end_ns, first_measured_ns;
     struct metrics_window *windows;
     uint32_t window_count, window_room;
-    struct histogram *window_ttft; /* of the last window */
+    struct histogram *window_ttft, *window_tpot; /* of the last window */
     struct metrics_link *links;
     uint32_t link_count;
     struct metrics_tier *tiers;
@@ -84,6 +85,8 @@ struct metrics {
     struct instance_record *instances;
     uint32_t instance_count;
     struct sink *also;         /* every record goes there too; NULL: nowhere */
+    bool keeps_runs;           /* runs of steps are for `minutes` alone, not for `also` */
+    struct minutes *minutes;   /* owned */
     struct recovery *recovery; /* hit ratios over time, owned; NULL: nobody asks */
 };
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also);

@@ -311,7 +311,8 @@ static void run_book(struct instance *instance, int64_t steps, sim_time now) {
                                     .end_ns = now,
                                     .steps = (uint32_t)steps,
                                     .decode_sequences = (uint32_t)run->decode_seqs,
-                                    .prefill_tokens = (uint32_t)run->prefill_tokens};
+                                    .prefill_tokens = (uint32_t)run->prefill_tokens,
+                                    .kernel = step_decode_kernel(fleet->setup->model, &run->shape)};
         fleet->setup->sink->run(fleet->setup->sink->self, &record);
     }
     while (instance->heap_count > 0 &&
