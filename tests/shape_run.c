@@ -103,7 +103,10 @@ static bool add_window(void *self, struct json_value window) {
     double reuse = number(window, "reuse");
     assert_true(fmod(count(window, "start_s"), 60) == 0 && number(window, "ttft_p99_s") > 0);
     assert_true(reuse >= 0 && reuse <= 1);
+    assert_true(number(window, "ttft_p50_s") > 0 && number(window, "ttft_p50_s") <= number(window, "ttft_p99_s"));
+    assert_true(number(window, "tpot_p99_s") >= 0);
     sums->a += count(window, "requests");
+    sums->b += 60 * number(window, "in_flight");
     return true;
 }
 static bool add_tier(void *self, struct json_value tier) {
@@ -158,6 +161,9 @@ static void outcome(struct json_value v, const char *const *tiers) {
     assert_true((links.a > 0) == (tiers[1] != NULL)); /* blocks stay in HBM where there is nothing else */
     assert_true(json_each(at(v, "windows"), add_window, &windows));
     assert_true(windows.a == count(v, "requests.finished"));
+    /* Requests were in flight for the sum of their times; minutes in which none ended are left out. */
+    assert_true(windows.b > 0 && windows.b <= number(v, "e2e_s.mean") * windows.a * (1 + 1e-9));
+    assert_true(number(v, "worst_minute.ttft_p99_s") > 0 && number(v, "worst_minute.tpot_p99_s") >= 0);
     assert_true(json_each(at(v, "tiers"), add_tier, NULL));
     assert_true(strlen(text(v, "binds", name)) > 0);
 }

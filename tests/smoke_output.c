@@ -124,7 +124,7 @@ static void others(void **state) {
     assert_int_equal(sqlite3_exec(database, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
     struct said said = run_into(path);
     assert_int_equal(said.code, EXIT_BAD_INPUT);
-    assert_non_null(strstr(said.err, "/a.db' is of version 99, this tiersim writes version 2\n"
+    assert_non_null(strstr(said.err, "/a.db' is of version 99, this tiersim writes version 3\n"
                                      "  hint: give --db a new file\n"));
     said_free(&said);
     assert_int_equal(sqlite3_exec(database, "PRAGMA application_id = 7", NULL, NULL, NULL), SQLITE_OK);
