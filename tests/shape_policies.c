@@ -167,7 +167,49 @@ static void a_tool_call(void **unused) {
     replay_trace_destroy(trace);
 }
 
+/* Agents of 4 blocks come back every 40 s; each second a stranger asks for 2 blocks, once. There is room for 40. LRU
+ * has lost every agent's context when it returns. Who learns that later turns come back and first ones do not keeps
+ * them: all that agents ask for after a time of learning, but for a tenth. */
+static void turns_tell(void **unused) {
+    (void)unused;
+    enum { AGENTS = 4, PERIOD = 40, SECONDS = 4000, LEARNING = 1000 };
+    struct replay_trace *trace = replay_trace_create(1);
+    uint32_t agents = 0, skip = 0;
+    for (uint32_t s = 0; s < SECONDS; s++) {
+        uint32_t number = s % PERIOD / (PERIOD / AGENTS);
+        bool agent = s % (PERIOD / AGENTS) == 0;
+        uint64_t ids[4] = {4 * number, 4 * number + 1, 4 * number + 2, 4 * number + 3};
+        uint64_t stranger[2] = {100 + 2 * s, 101 + 2 * s};
+        struct replay_request request = {.at_ns = s * INT64_C(1000000000), .session = agent ? number : 100 + s};
+        request.blocks = request.tokens = agent ? 4 : 2;
+        replay_trace_add(trace, &request, agent ? ids : stranger, NULL);
+        skip += s < LEARNING;
+        agents += agent && s >= LEARNING;
+    }
+    static const char *const names[] = {"lru", "reuse-curve"};
+    uint64_t hits[2];
+    for (int i = 0; i < 2; i++) {
+        struct error err = {0};
+        const struct policy *found = policy_find(POLICY_EVICT, names[i], &err);
+        assert_non_null(found);
+        struct replay_setup setup = {.trace = trace,
+                                     .policy = (const struct evict_policy *)found,
+                                     .capacity_blocks = 40,
+                                     .prefix = true,
+                                     .skip = skip,
+                                     .seed = 1};
+        struct replay_result result;
+        replay_run(&setup, &result);
+        hits[i] = result.hits;
+    }
+    print_message("turns: LRU hits %llu, reuse-curve %llu of %u\n", (unsigned long long)hits[0],
+                  (unsigned long long)hits[1], 4 * agents);
+    assert_true(hits[0] == 0 && hits[1] > 4 * agents * 9 / 10);
+    replay_trace_destroy(trace);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(on_recorded_sessions), cmocka_unit_test(a_tool_call)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(on_recorded_sessions), cmocka_unit_test(a_tool_call),
+                                       cmocka_unit_test(turns_tell)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
