@@ -101,7 +101,7 @@ static const int64_t batches[] = {1, 2, 4, 8, 9, 16, 17, 40, 128, 256}, contexts
 static struct step_shape shape_of(int64_t batch, int64_t context, int64_t prompt) {
     struct step_shape shape = {.decode_seqs = batch,
                                .decode_context = batch * context,
-                               .decode_longest = context,
+                               .decode_longest = batch > 0 ? context : 0,
                                .logits = batch + (prompt > 0)};
     if (prompt > 0) {
         shape.prefill_seqs = 1;
@@ -138,6 +138,53 @@ static void bounds(void **state) {
     }
     assert_true(worst[0] <= 0.02 && worst[1] == 0);
     assert_true(worst[2] > 0.05 && worst[3] > 0.05 && worst[5] > 0.05);
+}
+
+static double op_seconds(const struct step_model *model, const struct step_shape *shape, const char *name) {
+    struct step_op ops[STEP_OPS_MAX];
+    int count = step_ops(model, shape, ops);
+    for (int i = 0; i < count; i++)
+        if (strcmp(ops[i].name, name) == 0)
+            return ops[i].seconds;
+    fail_msg("no op %s", name);
+    return 0;
+}
+
+/* Products of up to 8 rows: where tiles of 128 are fewer than the SMs (n = 4096: 32 of 132) a split depth is worth half
+ * of the time or more, where they are more (n = 28672: 224) next to nothing; a prompt's products lose by splitting. */
+static void products(void **state) {
+    (void)state;
+    struct scenario library, plain, split;
+    load("llama-3.1-8b", "by-regime", &library);
+    load("llama-3.1-8b", "{name: one, product: plain}", &plain);
+    load("llama-3.1-8b", "{name: one, product: split-k}", &split);
+    const struct step_model *best = library.variants[0].model, *tiles = plain.variants[0].model,
+                            *halves = split.variants[0].model;
+    static const char *const names[] = {"qkv", "o_proj", "gate_up", "down"};
+    for (int64_t m = 1; m <= 8; m *= 2) {
+        struct step_shape shape = shape_of(m, 1000, 0);
+        double over[4];
+        for (int i = 0; i < 4; i++)
+            over[i] = op_seconds(tiles, &shape, names[i]) / op_seconds(best, &shape, names[i]);
+        print_message("%d rows, plain over library: qkv %.2f, o %.2f, gate_up %.2f, down %.2f\n", (int)m, over[0],
+                      over[1], over[2], over[3]);
+        assert_true(over[1] > 1.5 && over[3] > 2 && over[2] < 1.25);
+        for (int i = 0; i < 4; i++) {
+            double halved = op_seconds(halves, &shape, names[i]) / op_seconds(best, &shape, names[i]);
+            assert_true(halved >= 1 && halved < 1.2);
+        }
+        assert_true(op_seconds(halves, &shape, "down") == op_seconds(best, &shape, "down"));
+    }
+    struct step_shape prompt = shape_of(0, 0, 2048);
+    for (int i = 0; i < 4; i++) {
+        double one = op_seconds(tiles, &prompt, names[i]) / op_seconds(best, &prompt, names[i]),
+               halved = op_seconds(halves, &prompt, names[i]) / op_seconds(best, &prompt, names[i]);
+        print_message("2048 rows, %s: plain %.2f, split-k %.2f of the library\n", names[i], one, halved);
+        assert_true(one >= 1 && one < 1.25 && halved > 1.05);
+    }
+    scenario_free(&library);
+    scenario_free(&plain);
+    scenario_free(&split);
 }
 
 /* A line over a run stays within 0.5 % of its steps, and ends where the kernel changes. */
@@ -183,8 +230,11 @@ static void wrong_names(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(default_is_by_regime), cmocka_unit_test(exact_steps),
-                                       cmocka_unit_test(bounds), cmocka_unit_test(lines),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(default_is_by_regime),
+                                       cmocka_unit_test(exact_steps),
+                                       cmocka_unit_test(bounds),
+                                       cmocka_unit_test(products),
+                                       cmocka_unit_test(lines),
                                        cmocka_unit_test(wrong_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
