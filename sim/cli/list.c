@@ -67,10 +67,14 @@ static const char *lift_text(unsigned lifts) {
     return lifts & LIFT_LEAF ? "leaf" : lifts & LIFT_ORPHAN ? "orphan" : lifts & LIFT_CASCADE ? "cascade" : "none";
 }
 
-static const char *option_names(const struct option *table, struct arena *arena) {
+/* Names, or names with their defaults. */
+static const char *option_names(const struct option *table, bool defaults, struct arena *arena) {
     const char *text = "";
-    for (const struct option *option = table; option && option->name; option++)
-        text = arena_printf(arena, "%s%s%s", text, *text ? ", " : "", option->name);
+    for (const struct option *option = table; option && option->name; option++) {
+        bool shown = defaults && option->fallback && *option->fallback;
+        text = arena_printf(arena, "%s%s%s%s%s", text, *text ? ", " : "", option->name, shown ? " = " : "",
+                            shown ? option->fallback : "");
+    }
     return text;
 }
 
@@ -85,6 +89,7 @@ static int list_policies(struct arena *arena, struct listing *out, struct error 
     add_column(out, "clairvoyant", "clairvoyant", false);
     add_column(out, "options", "options", false);
     add_column(out, "source", "source", false);
+    add_column(out, "defaults", "defaults", false);
     size_t total = 0;
     for (int kind = 0; kind < POLICY_KINDS; kind++)
         for (size_t i = 0; policy_at((enum policy_kind)kind, i); i++)
@@ -105,7 +110,8 @@ static int list_policies(struct arena *arena, struct listing *out, struct error 
             row[5] = arena_strdup(arena, policy_needs_text(policy->needs, needs, sizeof needs));
             unsigned future = NEEDS_CLAIRVOYANT | (evicts ? NEED_AGENT_GRAPH : 0u);
             row[6] = policy->needs & future ? "yes" : "";
-            row[7] = option_names(policy->options, arena);
+            row[7] = option_names(policy->options, false, arena);
+            row[9] = option_names(policy->options, true, arena);
             row[8] = policy->source;
         }
     }
@@ -245,8 +251,8 @@ static void print_policies(const struct listing *listing, struct arena *arena) {
                                         : "";
         if (row[5][0])
             facts = arena_printf(arena, "%sneeds %s; ", facts, row[5]);
-        if (row[7][0])
-            facts = arena_printf(arena, "%soptions: %s; ", facts, row[7]);
+        if (row[9][0])
+            facts = arena_printf(arena, "%soptions: %s; ", facts, row[9]);
         if (strcmp(kind, row[1]) != 0)
             printf("%s%s\n", r ? "\n" : "", row[1]);
         kind = row[1];
