@@ -89,7 +89,7 @@ static void turn_link(struct link_options *link, double by) {
 }
 
 static void *copied(const void *items, size_t bytes) {
-    void *copy = malloc(bytes + 1);
+    void *copy = calloc(1, bytes + 1);
     MUST(copy != NULL);
     if (bytes > 0)
         memcpy(copy, items, bytes);
