@@ -31,6 +31,8 @@ static const struct option second_hit_table[] = {{.name = "hits",
                                                   .help = "ids whose look-ups are remembered"},
                                                  OPTION_END};
 
+enum { AHEAD = 8 }; /* ids between one whose line is asked for and the one at work */
+
 struct second_hit {
     struct second_hit_options options;
     struct int_map *entry_of; /* id -> entry */
@@ -74,6 +76,8 @@ static uint32_t entry_for(struct second_hit *state, uint64_t id) {
         entry = list_first(&state->recent);
         list_unlink(&state->recent, state->links, entry);
         int_map_delete(state->entry_of, state->ids[entry]);
+        if (list_first(&state->recent) != EVICT_NONE) /* who is next to go */
+            int_map_ahead(state->entry_of, state->ids[list_first(&state->recent)]);
     }
     int_map_put(state->entry_of, id, entry);
     state->ids[entry] = id;
@@ -84,6 +88,8 @@ static void second_hit_seen(void *self, const uint64_t *ids, uint32_t count, int
     (void)now;
     struct second_hit *state = self;
     for (uint32_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            int_map_ahead(state->entry_of, ids[i + AHEAD]);
         uint32_t entry = entry_for(state, ids[i]);
         list_push_back(&state->recent, state->links, entry);
         if (state->counts[entry] < UINT32_MAX)
@@ -94,6 +100,8 @@ static void second_hit_decide(void *self, const struct admit_view *view, bool *a
     (void)now;
     const struct second_hit *state = self;
     for (uint32_t i = 0; i < view->count; i++) {
+        if (i + AHEAD < view->count)
+            int_map_ahead(state->entry_of, view->blocks[i + AHEAD].id);
         uint32_t entry = int_map_get(state->entry_of, view->blocks[i].id);
         admit[i] = entry != INT_MAP_NONE && state->counts[entry] >= state->options.hits;
     }

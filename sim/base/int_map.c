@@ -74,6 +74,10 @@ void int_map_put(struct int_map *map, uint64_t key, uint32_t value) {
     *entry = (struct entry){key, value};
 }
 
+void int_map_ahead(const struct int_map *map, uint64_t key) {
+    __builtin_prefetch(&map->entries[mix(key) & map->mask], 1);
+}
+
 uint32_t int_map_get(const struct int_map *map, uint64_t key) {
     return find(map, key)->value;
 }

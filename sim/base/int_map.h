@@ -13,6 +13,8 @@ void int_map_destroy(struct int_map *map);
 void int_map_put(struct int_map *map, uint64_t key, uint32_t value);
 /* INT_MAP_NONE: not there. */
 uint32_t int_map_get(const struct int_map *map, uint64_t key);
+/* Has the line fetched that a call with this key will touch: some keys ahead of the one at work. */
+void int_map_ahead(const struct int_map *map, uint64_t key);
 /* Returns what was there, INT_MAP_NONE for nothing. */
 uint32_t int_map_delete(struct int_map *map, uint64_t key);
 uint64_t int_map_count(const struct int_map *map);

@@ -80,7 +80,9 @@ static void create_units(struct hierarchy *h, uint32_t index) {
             .seed = h->setup.seed,
             .on_victim = level->evicts_to == NO_LEVEL && !level->options->admit_policy ? NULL : victim_leaves,
             .on_victim_self = unit,
-            .watch = shelf_watch(unit->shelf)};
+            .watch = shelf_watch(unit->shelf),
+            .presence = index == 0 ? h->presence : NULL,
+            .holder = i};
         snprintf(unit->name, UNIT_NAME_MAX, level->unit_count > 1 ? "%s[%u]" : "%s", level->options->name, i);
         if (h->setup.access_log)
             tier.log = unit->log = access_log_tier(h->setup.access_log, unit->name, index, &tier);
@@ -156,6 +158,7 @@ int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out
         describe_level(h, level);
         units += h->levels[level].unit_count;
     }
+    h->presence = setup->presence ? presence_create(setup->instances) : NULL;
     for (uint32_t level = 0; level < h->level_count; level++)
         create_units(h, level);
     routes_create(h);
@@ -202,6 +205,7 @@ void hierarchy_destroy(struct hierarchy *h) {
     free(h->arriving);
     free(h->hungry);
     free(h->storing);
+    presence_destroy(h->presence);
     free(h->held);
     free(h->evicted);
     free(h->routes);
@@ -224,6 +228,12 @@ uint32_t hierarchy_tier_count(const struct hierarchy *h) {
 const char *hierarchy_tier_name(const struct hierarchy *h, uint32_t tier) {
     return h->levels[tier].options->name;
 }
+bool hierarchy_hbm_match(struct hierarchy *h, const uint64_t *ids, uint32_t count, uint32_t *leading) {
+    if (h->presence)
+        presence_match(h->presence, ids, count, leading);
+    return h->presence != NULL;
+}
+
 struct tier *hierarchy_hbm(struct hierarchy *h, uint32_t instance) {
     return level_tier(h, 0, instance);
 }

@@ -48,6 +48,7 @@ struct hierarchy_setup {
     double token_s, pair_s;
     struct access_log *access_log; /* what the tiers' eviction policies see (access_log.h); NULL: not written down */
     const struct space_source *spaces; /* NULL: one namespace, without terms */
+    bool presence; /* somebody asks all instances at once what their HBM holds (hierarchy_hbm_match) */
     /* All blocks that request `tag` waited for have landed. tier_ns[t]: of the time since kv_begin, the part that tier
      * t is answerable for (they sum to it): sources finish in some order, each owns the time since the one before. */
     void (*on_loaded)(void *self, uint32_t instance, uint64_t tag, const int64_t tier_ns[TIERS_MAX], sim_time now);
@@ -67,6 +68,9 @@ void hierarchy_destroy(struct hierarchy *hierarchy);
 uint32_t hierarchy_tier_count(const struct hierarchy *hierarchy);
 const char *hierarchy_tier_name(const struct hierarchy *hierarchy, uint32_t tier);
 struct tier *hierarchy_hbm(struct hierarchy *hierarchy, uint32_t instance);
+/* How many leading ids each instance has resident in HBM, into leading[0..instances). false: not asked for at creation.
+ */
+bool hierarchy_hbm_match(struct hierarchy *hierarchy, const uint64_t *ids, uint32_t count, uint32_t *leading);
 /* Tier number `tier` as instance `instance` sees it. */
 struct tier *hierarchy_tier(struct hierarchy *hierarchy, uint32_t tier, uint32_t instance);
 /* News of a session, told to the policies of all tiers that `instance` sees, each as it has declared to need it

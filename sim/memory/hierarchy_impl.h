@@ -5,6 +5,7 @@
 #include "policies/admit.h"
 #include "sim/memory/hierarchy.h"
 #include "sim/memory/loss_costs.h"
+#include "sim/memory/presence.h"
 
 enum { UNIT_NAME_MAX = 48, NO_TRANSFER = UINT32_MAX, NO_WAIT = UINT32_MAX, NO_LEVEL = UINT32_MAX };
 
@@ -119,6 +120,7 @@ struct hierarchy {
     uint32_t link_room, link_free;
     uint32_t **arriving;        /* [instance][hbm slot]: its load, + 1 */
     bool *hungry;               /* [instance]: blocks were asked for and not to be had, and none since */
+    struct presence *presence;  /* of HBM's blocks over all instances; NULL: nobody asks */
     uint32_t *storing;          /* [instance]: stores of HBM's blocks that are under way */
     bool *held;                 /* [instance]: somebody waits until there are none */
     uint32_t acting;            /* the instance on whose account things happen now */

@@ -169,6 +169,8 @@ static void describe(struct tier *tier, uint32_t slot, const struct block_new *n
 
 static void becomes_resident(struct tier *tier, uint32_t slot, uint32_t parent, sim_time now) {
     tier->resident++;
+    if (tier->setup.presence)
+        presence_add(tier->setup.presence, tier->setup.holder, tier->blocks[slot].id);
     if (parent != EVICT_NONE)
         tier->facts[parent].children++;
     tier->policy.insert(tier->state, slot, now);

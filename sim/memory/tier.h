@@ -41,6 +41,8 @@ struct tier_setup {
     void *on_victim_self;
     struct tier_log *log;           /* NULL: none. What is done to the tier is written there; the tier destroys it */
     const struct tier_watch *watch; /* NULL: nobody watches */
+    struct presence *presence;      /* where its resident blocks are entered, as `holder`; NULL: nowhere */
+    uint32_t holder;
 };
 /* Who follows a tier's blocks one by one, after the policy was told. `idle` and `busy` are of resident blocks: nobody
  * holds them any more, or again. `idle` may delete the block, or hold it; the others change nothing. */

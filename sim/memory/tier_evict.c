@@ -53,6 +53,8 @@ static void unlink_block(struct tier *tier, uint32_t slot, bool evicted, sim_tim
     if (tier->setup.watch)
         tier->setup.watch->gone(tier->setup.watch->self, slot, now);
     index_remove(&tier->index, block->id);
+    if (tier->setup.presence)
+        presence_remove(tier->setup.presence, tier->setup.holder, block->id);
     tier->resident--;
     tier->idle--;
 }

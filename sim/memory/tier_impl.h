@@ -3,6 +3,7 @@
 #define SIM_MEMORY_TIER_IMPL_H
 
 #include "sim/memory/index.h"
+#include "sim/memory/presence.h"
 #include "sim/memory/tier.h"
 
 /* A block's children, linked; each + 1, so that zeroed memory is "none". */

@@ -206,6 +206,13 @@ static int size_hbm(struct fleet *fleet, struct error *err) {
     return 0;
 }
 
+/* Whether a router asks what every instance's HBM holds of a prompt, as it is now. Instances that may run different
+ * versions hold it under different ids. */
+static bool asks_all(const struct cluster_setup *setup, const struct spaces *spaces) {
+    unsigned needs = setup->route->policy.needs | (setup->decode_route ? setup->decode_route->policy.needs : 0);
+    return needs & NEED_TREE && setup->instances > 1 && setup->serve->route_snapshot_age_s <= 0 && !spaces;
+}
+
 static int open_memory(struct cluster *cluster, struct error *err) {
     struct fleet *fleet = &cluster->fleet;
     const struct cluster_setup *setup = fleet->setup;
@@ -239,6 +246,7 @@ static int open_memory(struct cluster *cluster, struct error *err) {
                                      .pair_s = pair_s,
                                      .access_log = setup->access_log,
                                      .spaces = spaces_source(fleet->spaces),
+                                     .presence = asks_all(setup, fleet->spaces),
                                      .on_loaded = on_loaded,
                                      .on_space = on_space,
                                      .on_failed = on_failed,

@@ -24,7 +24,8 @@ void router_create(struct router *router, struct fleet *fleet, struct instance *
         MUST(router->ahead != NULL);
     }
     router->view = calloc(count, sizeof *router->view);
-    MUST(router->view != NULL);
+    router->leading = calloc(setup->instances, sizeof *router->leading);
+    MUST(router->view != NULL && router->leading != NULL);
     if (router->age_ns > 0 && router->sees_cache) {
         router->cached = calloc(count, sizeof *router->cached);
         MUST(router->cached != NULL);
@@ -44,6 +45,7 @@ void router_destroy(struct router *router) {
     free(router->cached);
     free(router->view);
     free(router->ahead);
+    free(router->leading);
     free(router->up);
     free(router->up_view);
 }
@@ -72,8 +74,20 @@ static void take_snapshot(struct router *router, sim_time now) {
     }
 }
 
+/* Blocks of the request that an instance's HBM holds now. */
+static uint32_t held_blocks(struct router *router, uint32_t instance) {
+    struct hierarchy *hierarchy = router->fleet->hierarchy;
+    if (!router->led)
+        router->led = hierarchy_hbm_match(hierarchy, router->ids, router->id_count, router->leading);
+    if (router->led && !router->fleet->setup->audit)
+        return router->leading[instance];
+    uint32_t blocks = tier_match(hierarchy_hbm(hierarchy, instance), router->ids, router->id_count, NULL);
+    MUST(!router->led || blocks == router->leading[instance]);
+    return blocks;
+}
+
 static uint32_t cached_tokens(const void *world, uint32_t index) {
-    const struct router *router = world;
+    struct router *router = (struct router *)world; /* what it has asked before is kept */
     struct fleet *fleet = router->fleet;
     uint32_t blocks = 0;
     if (router->up_count > 0)
@@ -88,8 +102,7 @@ static uint32_t cached_tokens(const void *world, uint32_t index) {
         while (blocks < router->id_count && int_map_get(router->cached[index], router->ids[blocks]) != INT_MAP_NONE)
             blocks++;
     else
-        blocks = tier_match(hierarchy_hbm(router->fleet->hierarchy, router->instances[index].index), router->ids,
-                            router->id_count, NULL);
+        blocks = held_blocks(router, router->instances[index].index);
     return blocks * router->fleet->block_tokens;
 }
 
@@ -156,6 +169,7 @@ uint32_t router_choose(struct router *router, const struct request_spec *spec, s
     if (router->policy->policy.needs & NEED_RANDOM)
         view.random = draw(router, view.request_number);
     router->id_count = 0;
+    router->led = false;
     if (router->sees_cache) {
         struct request probe = {.spec = *spec,
                                 .space = spaces_of(router->fleet->spaces, router->instances[0].index, spec)};

@@ -28,6 +28,9 @@ struct router {
     const struct request_spec *spec; /* being routed */
     const uint64_t *ids;             /* of it */
     uint32_t id_count;
+    uint32_t *leading; /* [instance of the fleet]: of its ids, those in HBM; asked for all at once, when the first is
+                          asked for */
+    bool led;          /* it has been, for this request */
 };
 /* Among `count` of the fleet's instances, from `instances` on. */
 void router_create(struct router *router, struct fleet *fleet, struct instance *instances, uint32_t count,
