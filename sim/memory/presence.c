@@ -82,9 +82,11 @@ static void grow(struct presence *p) {
     for (uint64_t at = 0; at <= p->mask; at++)
         if (p->heads[at].count > 0)
             move(&larger, place_of(&larger, p->heads[at].key), p, at);
-    free(p->heads);
-    free(p->bits);
+    struct head *heads = p->heads;
+    uint64_t *bits = p->bits;
     *p = larger;
+    free(heads);
+    free(bits);
 }
 
 /* The place of an id about to change: more often than not the one that changed last. */
