@@ -77,16 +77,13 @@ static void move(struct presence *to, uint64_t to_place, const struct presence *
 }
 
 static void grow(struct presence *p) {
-    struct presence larger = *p;
-    allocate(&larger, 2 * (p->mask + 1));
-    for (uint64_t at = 0; at <= p->mask; at++)
-        if (p->heads[at].count > 0)
-            move(&larger, place_of(&larger, p->heads[at].key), p, at);
-    struct head *heads = p->heads;
-    uint64_t *bits = p->bits;
-    *p = larger;
-    free(heads);
-    free(bits);
+    struct presence old = *p;
+    allocate(p, 2 * (old.mask + 1));
+    for (uint64_t at = 0; at <= old.mask; at++)
+        if (old.heads[at].count > 0)
+            move(p, place_of(p, old.heads[at].key), &old, at);
+    free(old.heads);
+    free(old.bits);
 }
 
 /* The place of an id about to change: more often than not the one that changed last. */
