@@ -72,9 +72,9 @@ static int (*find_verb(const char *name))(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*verb)(int argc, char **argv);
-    } verbs[] = {{"run", verb_run},     {"step", verb_step},         {"transfer", verb_transfer},
-                 {"cache", verb_cache}, {"validate", verb_validate}, {"list", verb_list},
-                 {"fit", verb_fit},     {"trace", verb_trace},       {"docs", verb_docs}};
+    } verbs[] = {{"run", verb_run},           {"step", verb_step}, {"transfer", verb_transfer}, {"cache", verb_cache},
+                 {"validate", verb_validate}, {"list", verb_list}, {"fit", verb_fit},           {"trace", verb_trace},
+                 {"docs", verb_docs},         {"why", verb_why}};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(verbs[i].name, name) == 0)
             return verbs[i].verb;
@@ -82,22 +82,37 @@ static int (*find_verb(const char *name))(int argc, char **argv) {
     return NULL;
 }
 
+/* The next word as a shell takes it: up to a space, or between single quotes; NULL after the last. */
+static char *next_word(char **rest) {
+    char *word = *rest + strspn(*rest, " ");
+    if (!*word)
+        return NULL;
+    bool quoted = *word == '\'';
+    word += quoted;
+    char *end = word + strcspn(word, quoted ? "'" : " ");
+    *rest = *end ? end + 1 : end;
+    *end = 0;
+    return word;
+}
+
 /* A line of a page, without its comment, as a user would give it; `more` words follow (NULL-ended). */
 static void run_line(const char *folder, const char *line, const char *const *more) {
-    char *copy = strdup(line), *rest = NULL, *hash = strstr(copy, "  #");
+    char *copy = strdup(line), *rest = copy, *hash = strstr(copy, "  #");
     if (hash)
         *hash = 0;
     const char *words[VERB_WORDS_MAX] = {0};
     int count = 0;
-    for (char *word = strtok_r(copy, " ", &rest); word && count < VERB_WORDS_MAX - 8; word = strtok_r(NULL, " ", &rest))
+    for (char *word; count < VERB_WORDS_MAX - 8 && (word = next_word(&rest));)
         words[count++] = word;
     assert_true(count >= 2);
     int (*verb)(int argc, char **argv) = find_verb(words[1]);
     char name[64];
     snprintf(name, sizeof name, "tiersim %s", words[1]);
     words[1] = name;
-    for (; strcmp(name, "tiersim run") == 0 && *more; more++)
-        words[count++] = *more;
+    bool runs = strcmp(name, "tiersim run") == 0, asks_why = strcmp(name, "tiersim why") == 0;
+    for (; (runs || asks_why) && *more; more++)
+        if (runs || strcmp(*more, "--no-search") != 0) /* which `why` does not do unasked */
+            words[count++] = *more;
     struct said said = run_words(verb, folder, words + 1);
     if (said.code != EXIT_FINE)
         fail_msg("%s\n%s", line, said.err);

@@ -107,7 +107,7 @@ static void reuse_curve_miss(void *self, uint64_t id, int64_t now) {
     struct reuse_curve *state = self;
     int64_t note;
     if (ghosts_take(&state->evicted, id, &note))
-        reused(state, (uint8_t)(note % KINDS), now - note / KINDS);
+        reused(state, (uint8_t)(note & (KINDS - 1)), now - (note & ~(int64_t)(KINDS - 1)));
 }
 
 /* Chance of a use within the next lifespan. */
@@ -148,8 +148,9 @@ static uint32_t reuse_curve_victim(void *self, int64_t now) {
 }
 static void reuse_curve_remove(void *self, uint32_t slot, bool evicted, int64_t now) {
     struct reuse_curve *state = self;
-    if (evicted) {
-        ghosts_put(&state->evicted, state->pool.blocks[slot].id, state->last[slot] * KINDS + state->kind[slot]);
+    if (evicted) { /* when, to KINDS nanoseconds, with the kind in the low bits */
+        ghosts_put(&state->evicted, state->pool.blocks[slot].id,
+                   (state->last[slot] & ~(int64_t)(KINDS - 1)) | state->kind[slot]);
         state->lifespan_s += (1e-9 * (double)(now - state->last[slot]) - state->lifespan_s) / SMOOTH;
     }
     pool_remove(&state->pool, slot);

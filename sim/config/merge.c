@@ -197,6 +197,19 @@ static bool is_plain(const char *text) {
     return true;
 }
 
+/* YAML reads a key before its colon up to 1024 characters; a longer one needs its question mark. */
+static void print_key(FILE *out, const char *key, int indent) {
+    bool is_long = strlen(key) > 1000 / strlen("\\u0009");
+    fputs(is_long ? "? " : "", out);
+    if (is_plain(key))
+        fputs(key, out);
+    else
+        print_quoted(out, key);
+    if (is_long)
+        fprintf(out, "\n%*s", indent, "");
+    fputc(':', out);
+}
+
 static void print_node(FILE *out, const struct node *node, int indent) {
     if (node->kind == NODE_SCALAR) {
         bool null = node_is_null(node) && !*node->text;
@@ -216,11 +229,7 @@ static void print_node(FILE *out, const struct node *node, int indent) {
             if (node->kind == NODE_SEQUENCE) {
                 fputc('-', out);
             } else {
-                if (is_plain(node->keys[i]))
-                    fputs(node->keys[i], out);
-                else
-                    print_quoted(out, node->keys[i]);
-                fputc(':', out);
+                print_key(out, node->keys[i], indent);
             }
             print_node(out, node->items[i], indent + 2);
         }
