@@ -190,6 +190,12 @@ ablations: $(BUILD)/tiersim
 	TIERSIM=$(BUILD)/tiersim tools/ablations.py -n 6 >$(BUILD)/ablations.md
 	mv $(BUILD)/ablations.md results/ablations.md
 
+# Long: everything in results/policies. The measure of speed comes last, when nothing else of this runs.
+policies: $(BUILD)/tiersim $(BUILD)/tests/bench/replay
+	tools/policies.py $(BUILD)/tiersim
+	tools/policies_meaning.py $(BUILD)/tiersim
+	TIERSIM=$(BUILD)/tiersim tools/policies_speed.py $(BUILD)/tests/bench/replay
+
 # Predicted against measured: `make fit` first where the rows are new.
 accuracy: $(BUILD)/tiersim
 	tools/accuracy.sh $(BUILD)/tiersim >results/accuracy.md.new && mv results/accuracy.md.new results/accuracy.md
@@ -225,6 +231,7 @@ help:
 	@echo 'make docs          docs/config.md and the JSON schema, from the option tables'
 	@echo 'make cases         results/cases.md: published results against what tiersim says of them'
 	@echo 'make scenarios     docs/scenarios: tables and pictures; ablations: results/ablations.md (minutes)'
+	@echo 'make policies      results/policies: every eviction policy on the traces at hand, what it means, how fast (long)'
 	@echo 'make accuracy      results/accuracy.md: predicted against measured'
 	@echo 'make fit           kernel constants from the timings in MEASURED=$(MEASURED)'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); uninstall takes it back'
@@ -235,5 +242,5 @@ help:
 FORCE:
 .SECONDARY: $(programs:=.o)
 .DELETE_ON_ERROR:
-.PHONY: scenarios ablations cases accuracy fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
+.PHONY: scenarios ablations policies cases accuracy fit all tests benches fuzzers check check-long test fuzz fuzz-keep bench fresh format format-check tidy docs docs-check install uninstall clean \
 	features list-tests list-fuzzers print-prefix help FORCE

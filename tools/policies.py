@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every eviction policy on the traces at hand, flat and prefix: writes results/policies/README.md, misses.csv, and the
 curves as CSV (all policies) and SVG (some of them).
-Usage: tools/policies.py [build/tiersim]   (traces in $TIERSIM_TRACES or ../shared/traces)"""
+Usage: tools/policies.py [build/tiersim]   (traces in $TIERSIM_TRACES or ../shared/traces; OUT: another folder)"""
 import csv
 import json
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "build/tiersim"
-OUT = "results/policies"
+OUT = os.environ.get("OUT", "results/policies")
 # trace, what it is, sizes in blocks
 TRACES = [("mooncake/conversation_trace.jsonl", "an hour of chat, 512-token blocks", [4000, 16000, 64000]),
           ("agentic", "64 agent sessions, 64-token blocks", [10000, 20000, 40000]),
@@ -114,7 +114,7 @@ def story():
 def main():
     os.makedirs(OUT, exist_ok=True)
     page = ["# Eviction policies on the traces at hand", "",
-            "Written by `tools/policies.py`; every count is in [misses.csv](misses.csv), curves in a CSV each. Hits in %, best first at the middle size: flat,",
+            "Written by `make policies` (`tools/policies.py`); every count is in [misses.csv](misses.csv), curves in a CSV each. Hits in %, best first at the middle size: flat,",
             "of block accesses; prefix, of prompt tokens (a request hits its longest resident run). `*` sees the future; `queue-window`",
             f"knows the next {QUEUE} requests. Equal rows are equal rules there: without priorities `radix-priority` is `radix-lru`.",
             "Only the agentic trace tells of sessions: `continuation`, `kvflow`, `spare-tail` and `continuum` know nothing true of the others.",

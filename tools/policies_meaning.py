@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What an eviction policy means for a fleet: writes results/policies/meaning.md and meaning.csv.
-Usage: tools/policies_meaning.py [build/tiersim]   (traces in $TIERSIM_TRACES or ../shared/traces)
+Usage: tools/policies_meaning.py [build/tiersim]   (traces in $TIERSIM_TRACES or ../shared/traces; OUT: another folder)
 
 Each policy stands in every tier of the same scenario, on the same requests, at one load. Intervals are of 95 %:
 - a recorded trace: a bootstrap of whole sessions (where the trace names none: of requests whose prompts begin with the
@@ -20,7 +20,7 @@ import tempfile
 from intervals import compare, percentiles, session_draws, student
 
 PROGRAM = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build/tiersim")
-OUT, BASE, RESAMPLES, SEEDS = "results/policies", "lru", 300, 8
+OUT, BASE, RESAMPLES, SEEDS = os.environ.get("OUT", "results/policies"), "lru", 300, 8
 TRACE, WINDOW_S, AGENTS_S = "mooncake/conversation_trace.jsonl", 600, 1800
 LEFT_OUT = {"skeleton"}
 SERVING = {"block_tokens": 128, "token_budget": 2048, "kv_capacity": "18 GB"}

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """How fast `tiersim cache` replays, policy by policy: writes results/policies/speed.md.
-Usage: tools/policies_speed.py build/tests/bench/replay [RUNS]   (TIERSIM: the program, default build/tiersim)"""
+Usage: tools/policies_speed.py build/tests/bench/replay [RUNS]   (TIERSIM: the program, default build/tiersim; OUT: another folder)"""
 import json
 import os
 import subprocess
 import sys
 
-OUT = "results/policies/speed.md"
+OUT = os.environ.get("OUT", "results/policies")
 
 
 def first_line(words):
@@ -38,7 +38,7 @@ def main():
             f"state a block. CPU time, user and system, since others used the machine too; medians of {runs} runs, all policies in turn.", ""]
     for stream in answer["results"]:
         page += [f"## {stream['is']}: {stream['accesses']:,} accesses, {stream['capacity']:,} blocks", ""] + table(stream) + [""]
-    with open(OUT, "w", encoding="utf-8") as file:
+    with open(f"{OUT}/speed.md", "w", encoding="utf-8") as file:
         file.write("\n".join(page[:-1]) + "\n")
 
 
