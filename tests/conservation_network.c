@@ -1,5 +1,6 @@
 /* Over thousands of random networks: does every flow end once, is every byte counted once, is no link ever more than
- * full, and is every rate max-min fair at every moment (network_audit)? */
+ * full, and is every rate max-min fair at every moment (network_audit)? Is what a watcher is told of rates what was
+ * carried, and does watching change nothing? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,6 +31,9 @@ struct scenario {
     gsl_rng *rng;
     uint32_t links, driver, flows, started, ended, most;
     double bandwidth[LINKS_MAX][2], latency_s[LINKS_MAX][2];
+    double rate[LINKS_MAX][2], moved[LINKS_MAX][2]; /* as told, and its integral up to `since` */
+    sim_time since[LINKS_MAX][2];
+    bool watched;
     struct flow_fact fact[FLOWS_MAX];
     uint64_t hash;
 };
@@ -133,6 +137,16 @@ static void on_done(void *self, uint64_t tag, sim_time now) {
         start_one(s, now);
 }
 
+static void on_moved(void *self, uint32_t link, enum network_direction way, sim_time now, double bytes_per_s) {
+    struct scenario *s = self;
+    assert_true(link < s->links && now == engine_now(s->engine) && now >= s->since[link][way]);
+    assert_true(bytes_per_s != s->rate[link][way]);
+    assert_true(bytes_per_s >= 0 && bytes_per_s <= s->bandwidth[link][way] * (1 + 1e-9));
+    s->moved[link][way] += s->rate[link][way] * ((double)(now - s->since[link][way]) * 1e-9);
+    s->since[link][way] = now;
+    s->rate[link][way] = bytes_per_s;
+}
+
 static void drive(void *self, sim_time now) {
     struct scenario *s = self;
     network_audit(s->network);
@@ -158,10 +172,16 @@ static void check_bytes(const struct scenario *s) {
             assert_true(t.busy_ns <= now && t.flows <= s->flows);
             assert_true((double)t.bytes <= t.bandwidth_bytes_per_s * ((double)t.busy_ns * 1e-9) * (1 + 1e-9) + 1e-3);
             assert_int_equal(network_queued_bytes(s->network, l, (enum network_direction)d), 0);
+            if (!s->watched)
+                continue;
+            /* Each flow ends at the whole ns after its last byte. */
+            double slack = (double)t.flows * (t.bandwidth_bytes_per_s * 1e-9 + 1e-3) + 1e-9 * (double)t.bytes;
+            assert_true(s->rate[l][d] == 0 && s->moved[l][d] >= (double)t.bytes - slack);
+            assert_true(s->moved[l][d] <= (double)t.bytes + slack);
         }
 }
 
-static uint64_t play(uint64_t entity, enum engine_queue queue, uint32_t *most) {
+static uint64_t play(uint64_t entity, enum engine_queue queue, bool watched, uint32_t *most) {
     struct scenario *s = calloc(1, sizeof *s);
     s->engine = engine_create(queue);
     s->rng = gsl_rng_alloc(random_philox);
@@ -169,6 +189,9 @@ static uint64_t play(uint64_t entity, enum engine_queue queue, uint32_t *most) {
     s->network = network_create(s->engine, on_done, s);
     s->driver = engine_add(s->engine, drive, s);
     add_links(s);
+    s->watched = watched;
+    if (watched)
+        network_watch(s->network, on_moved, s);
     s->flows = 1 + pick(s, FLOWS_MAX);
     engine_set(s->engine, s->driver, 0);
     engine_run(s->engine, SIM_NEVER);
@@ -189,7 +212,7 @@ static void random_scenarios_balance(void **state) {
     (void)state;
     uint32_t most = 0;
     for (uint64_t i = 0; i < 3000; i++)
-        play(i, ENGINE_WINNER_TREE, &most);
+        play(i, ENGINE_WINNER_TREE, true, &most);
     assert_true(most > 40); /* many at once were among them */
 }
 
@@ -197,10 +220,10 @@ static void the_same_again_and_on_the_other_queue(void **state) {
     (void)state;
     uint32_t most = 0;
     for (uint64_t i = 0; i < 100; i++) {
-        uint64_t hash = play(i, ENGINE_WINNER_TREE, &most);
-        assert_true(hash == play(i, ENGINE_WINNER_TREE, &most));
-        assert_true(hash == play(i, ENGINE_BINARY_HEAP, &most));
-        assert_true(hash != play(i + 1, ENGINE_WINNER_TREE, &most));
+        uint64_t hash = play(i, ENGINE_WINNER_TREE, false, &most);
+        assert_true(hash == play(i, ENGINE_WINNER_TREE, true, &most));
+        assert_true(hash == play(i, ENGINE_BINARY_HEAP, false, &most));
+        assert_true(hash != play(i + 1, ENGINE_WINNER_TREE, false, &most));
     }
 }
 

@@ -1,5 +1,6 @@
 /* Is the timeline what Perfetto expects: slices that do not overlap on a lane, lanes with names, the times of the
- * records? Is it the same file whatever the threads? Is nothing left where it cannot be written? */
+ * records, and rates of links as counters? Is it the same file whatever the threads? Is nothing left where it cannot be
+ * written? */
 #include <unistd.h>
 
 #include "sim/output/timeline.h"
@@ -82,9 +83,61 @@ static void of_a_run(void **state) {
     assert_int_equal(count_of(texts[0], "process_name"),
                      count_of(texts[0], "\"ph\":\"M\",\"pid\":") - 2 * count_of(texts[0], "thread_name"));
     assert_true(count_of(texts[0], "\"name\":\"request ") > 100);
+    assert_true(count_of(texts[0], "\"ph\":\"C\"") > 1000);
     assert_true(count_of(texts[0], "\"name\":\"decode\"") > 100 && count_of(texts[0], " to hbm\",\"args\"") > 10);
     free(texts[0]);
     free(texts[1]);
+}
+
+static void note(int *seen, int what) {
+    *seen |= what;
+}
+static void note_rate(void *self, const struct rate_record *record) {
+    (void)record;
+    note(self, 1);
+}
+static void note_decision(void *self, const struct decision_record *record) {
+    (void)record;
+    note(self, 2);
+}
+
+/* A counter a direction of a link: of rates at one moment the last counts, what came back to where it was is no event,
+ * a link that never moves has none. Who stands behind gets every record. */
+static void counters_by_hand(void **state) {
+    (void)state;
+    char path[] = "/tmp/tiersim-timeline-XXXXXX";
+    close(mkstemp(path));
+    struct timeline *timeline;
+    struct error err;
+    const char *tiers[] = {"hbm"};
+    int seen = 0;
+    struct sink behind = {.self = &seen, .rate = note_rate, .decision = note_decision};
+    assert_int_equal(timeline_open(path, 1, &timeline, &err), 0);
+    struct sink *sink = timeline_sink(timeline, 0, "a", tiers, 1, &behind);
+    char name[] = "pcie[0] read"; /* whoever emits may be gone when the file is written */
+    static const struct rate_record rates[] = {{5, NULL, 1000, 2e9},   {5, NULL, 1500, 0},     {5, NULL, 1500, 3e9},
+                                               {5, NULL, 1500, 1.5e9}, {5, NULL, 2000, 7e9},   {5, NULL, 2000, 1.5e9},
+                                               {5, NULL, 2501, 0},     {2, NULL, 2501, 5.25e8}};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        struct rate_record r = rates[i];
+        r.name = r.link == 5 ? name : "nic[1] write";
+        sink->rate(sink->self, &r);
+    }
+    memset(name, '?', sizeof name - 1);
+    sink->decision(sink->self, &(struct decision_record){.request = 1});
+    assert_int_equal(seen, 3);
+    assert_int_equal(timeline_close(timeline, &err), 0);
+    char *text = read_all(path);
+    static const char *const expected[] = {
+        "{\"ph\":\"C\",\"pid\":1,\"ts\":1.000,\"name\":\"pcie[0] read\",\"args\":{\"GB/s\":2}}",
+        "\"ts\":1.500,\"name\":\"pcie[0] read\",\"args\":{\"GB/s\":1.5}}",
+        "\"ts\":2.501,\"name\":\"pcie[0] read\",\"args\":{\"GB/s\":0}}",
+        "\"ts\":2.501,\"name\":\"nic[1] write\",\"args\":{\"GB/s\":0.525}}"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        assert_non_null(strstr(text, expected[i]));
+    assert_int_equal(count_of(text, "\"ph\":\"C\""), 4);
+    free(text);
+    unlink(path);
 }
 
 static void nowhere_to_write(void **state) {
@@ -98,7 +151,7 @@ static void nowhere_to_write(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lanes_by_hand), cmocka_unit_test(of_a_run),
-                                       cmocka_unit_test(nowhere_to_write)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lanes_by_hand), cmocka_unit_test(counters_by_hand),
+                                       cmocka_unit_test(of_a_run), cmocka_unit_test(nowhere_to_write)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

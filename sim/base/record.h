@@ -82,6 +82,15 @@ struct decision_record {
     double regret_s;      /* realised - alternative: above 0 the alternative would have been earlier */
 };
 
+/* From `at_ns` on a directed link moves so many bytes a second, until its next record; before its first, none. Emitted
+ * whenever that has changed, into sinks that have the hook. `link` counts links and directions from 0. */
+struct rate_record {
+    uint32_t link;
+    const char *name;
+    int64_t at_ns;
+    double bytes_per_s;
+};
+
 /* Totals of a directed link or device at the end of a run. */
 struct link_record {
     const char *name;
@@ -121,6 +130,7 @@ struct sink {
     void (*tier)(void *self, const struct tier_record *record);
     void (*instance)(void *self, const struct instance_record *record);
     void (*decision)(void *self, const struct decision_record *record);
+    void (*rate)(void *self, const struct rate_record *record); /* NULL is cheaper than one that does nothing */
 };
 
 #endif

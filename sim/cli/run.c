@@ -52,7 +52,7 @@ static const struct argp_option run_options[] = {
     {"minutes", KEY_MINUTES, NULL, 0,
      "the worst minute's p99s, and each regime of the traffic; with --wide every minute", 0},
     {"timeline", KEY_TIMELINE, "FILE", 0,
-     "every step, transfer and request at the scenario's load, as JSON for ui.perfetto.dev", 0},
+     "every step, transfer, request and rate of a link at the scenario's load, as JSON for ui.perfetto.dev", 0},
     {"access-log", KEY_ACCESS_LOG, "FILE", 0,
      "what each tier's eviction policy saw at the scenario's load, for `tiersim cache --replay-log`; of several "
      "variants "

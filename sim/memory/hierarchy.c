@@ -139,6 +139,15 @@ void scratch_reserve(struct hierarchy *h, uint32_t blocks) {
     h->scratch_room = room;
 }
 
+static void emit_rate(void *self, uint32_t link, enum network_direction direction, sim_time now, double bytes_per_s) {
+    const struct hierarchy *h = self;
+    struct rate_record record = {.link = 2 * link + (uint32_t)direction,
+                                 .name = h->link_names[link][direction],
+                                 .at_ns = now,
+                                 .bytes_per_s = bytes_per_s};
+    h->setup.sink->rate(h->setup.sink->self, &record);
+}
+
 int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out, struct error *err) {
     if (topology_check(setup->node, setup->tiers, err) != 0)
         return -1;
@@ -162,6 +171,8 @@ int hierarchy_create(const struct hierarchy_setup *setup, struct hierarchy **out
     for (uint32_t level = 0; level < h->level_count; level++)
         create_units(h, level);
     routes_create(h);
+    if (setup->sink && setup->sink->rate)
+        network_watch(h->network, emit_rate, h);
     notes_create(h);
     costs_create(h);
     drives_begin(h);

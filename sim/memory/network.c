@@ -30,6 +30,7 @@ void network_destroy(struct network *network) {
     free(network->links);
     free(network->chunks);
     free(network->probe);
+    watch_destroy(network->watch);
     free(network->timers);
     free(network->component);
     free(network->fresh);
@@ -47,7 +48,7 @@ static void *resize(void *memory, size_t count, size_t size) {
 uint32_t network_add(struct network *network, const struct link_options *options) {
     struct link *link = calloc(1, sizeof *link);
     struct error err;
-    MUST(link);
+    MUST(link && !network->watch);
     link->options = *options;
     MUST(link_check(&link->options, (struct place){0}, &err) == 0);
     for (int way = 0; way < 2; way++)
@@ -56,6 +57,7 @@ uint32_t network_add(struct network *network, const struct link_options *options
     uint32_t id = network->link_count++;
     network->links = resize(network->links, network->link_count, sizeof(struct link *));
     network->links[id] = link;
+    link->id = id;
     size_t pipes = 3 * (size_t)network->link_count;
     network->component_pipes = resize(network->component_pipes, pipes, sizeof(struct pipe *));
     network->dirty = resize(network->dirty, pipes, sizeof(struct pipe *));
@@ -223,6 +225,8 @@ static void served(struct network *network, struct flow *flow, sim_time now) {
             pipe_touch(network, pipe);
         }
     }
+    if (network->watch)
+        watch_note(network->watch, flow);
     flow->state = FLOW_LANDING;
     leave_queues(network, flow, now);
     sim_time submitted = flow->submitted + ns_up((double)flow->blocks * flow->submit_ns * 1e-9);
@@ -248,6 +252,8 @@ static void fire(void *self, sim_time now) {
         network_settle(network, now);
     } while (network->timer_count > 0 && network->timers[0]->at <= now);
     network->firing = false;
+    if (network->watch)
+        watch_tell(network->watch, network, now);
     schedule(network);
 }
 

@@ -193,6 +193,15 @@ void network_mark(const struct network *network, const struct network_hop *path,
 double network_price_s(struct network *network, const struct network_hop *path, uint32_t hops, uint64_t bytes,
                        uint32_t blocks, const struct network_mark *mark);
 
+/* The direction moves so many bytes a second from `now` on: the sum of its flows' rates, a flow that crosses it twice
+ * counting twice. The hook may ask, and change nothing. */
+typedef void (*network_moved)(void *self, uint32_t link, enum network_direction direction, sim_time now,
+                              double bytes_per_s);
+/* Has `moved` told of every change of a direction's rate from now on; all links are added. Between changes rates
+ * stand, so their integral is what was carried, but for less than a ns of each flow and for what was given up of the
+ * block on its way (network_abort). */
+void network_watch(struct network *network, network_moved moved, void *self);
+
 /* What a direction of a link has carried up to now: the bytes of flows that are under way count as far as they got. */
 struct network_totals {
     const char *name;

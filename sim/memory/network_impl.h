@@ -44,6 +44,7 @@ struct pipe {
 };
 
 struct link {
+    uint32_t id;
     struct link_options options;
     struct pipe direction[2], both;
     /* By direction: costs are so many times what they should be; the least that was so far; nothing moves. */
@@ -99,6 +100,7 @@ struct network {
     struct flow **component, **fresh;
     struct pipe **component_pipes, **dirty;
     uint32_t fresh_count, dirty_count;
+    struct watch *watch; /* NULL: nobody asks for rates */
 };
 
 /* network_path.c: what a flow over `path` would be like; fills all that does not depend on other flows. */
@@ -120,6 +122,12 @@ static inline void pipe_count_joining(struct pipe *pipe, sim_time now) {
 /* network_share.c: sets the rates of all flows that are affected by who came and went. */
 void network_settle(struct network *network, sim_time now);
 void pipe_touch(struct network *network, struct pipe *pipe);
+
+/* network_watch.c: the flow's rate is another now; tells the watcher of the directions whose rate has changed; frees.
+ */
+void watch_note(struct watch *watch, const struct flow *flow);
+void watch_tell(struct watch *watch, const struct network *network, sim_time now);
+void watch_destroy(struct watch *watch);
 
 /* network_timer.c */
 void timer_set(struct network *network, struct flow *flow, sim_time at);

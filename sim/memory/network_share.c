@@ -27,6 +27,8 @@ static void set_rate(struct network *network, struct flow *flow, double rate, si
     flow->carried = flow_carried(flow, now);
     flow->since = now;
     flow->rate = rate;
+    if (network->watch)
+        watch_note(network->watch, flow);
     if (rate == 0) {
         timer_clear(network, flow);
         return;

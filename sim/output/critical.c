@@ -37,6 +37,7 @@ PASS_ON(decision)
 PASS_ON(link)
 PASS_ON(tier)
 PASS_ON(instance)
+PASS_ON(rate)
 
 void critical_create(struct critical *critical, int64_t warmup_ns, struct sink *next) {
     *critical = (struct critical){.warmup_ns = warmup_ns, .next = next};
@@ -47,7 +48,8 @@ void critical_create(struct critical *critical, int64_t warmup_ns, struct sink *
                                    .decision = take_decision,
                                    .link = take_link,
                                    .tier = take_tier,
-                                   .instance = take_instance};
+                                   .instance = take_instance,
+                                   .rate = next && next->rate ? take_rate : NULL};
 }
 
 void critical_destroy(struct critical *critical) {

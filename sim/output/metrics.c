@@ -271,10 +271,16 @@ static void take_decision(void *self, const struct decision_record *record) {
     sums->regretted_s += record->regret_s > 0 ? record->regret_s : 0;
 }
 
+static void take_rate(void *self, const struct rate_record *record) {
+    struct metrics *metrics = self;
+    metrics->also->rate(metrics->also->self, record);
+}
+
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also) {
     *metrics = (struct metrics){.slo = slo, .warmup_ns = warmup_ns, .also = also};
-    metrics->sink = (struct sink){metrics,   take_request, take_run,      take_transfer,
-                                  take_link, take_tier,    take_instance, take_decision};
+    metrics->sink = (struct sink){metrics,       take_request,  take_run,
+                                  take_transfer, take_link,     take_tier,
+                                  take_instance, take_decision, also && also->rate ? take_rate : NULL};
     metrics->minutes = minutes_create(NULL, 0, warmup_ns);
     metrics->recent_sessions = int_map_create();
     metrics->ttft = histogram_create();

@@ -15,6 +15,13 @@ struct lane {
     int64_t free_ns; /* end of its last slice */
 };
 
+/* A direction of a link as a counter: what it moves from `at_ns` on, told once time has gone on. */
+struct counter {
+    char *name; /* NULL: it has moved nothing */
+    int64_t at_ns;
+    double bytes_per_s, told;
+};
+
 struct stream {
     struct sink sink, *next;
     const char *name;
@@ -24,6 +31,8 @@ struct stream {
     FILE *events; /* a temporary file: the events in the order in which they ended */
     struct lane *lanes;
     size_t lane_count, lane_room;
+    struct counter *counters; /* by the link of their records */
+    size_t counter_count;
 };
 
 struct timeline {
@@ -129,6 +138,46 @@ static void take_request(void *self, const struct request_record *r) {
         s->next->request(s->next->self, r);
 }
 
+static void put_text(FILE *out, const char *text) {
+    fputc('"', out);
+    for (; *text; text++)
+        if ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
+            fputc(*text, out);
+    fputc('"', out);
+}
+
+static void put_counter(struct stream *s, struct counter *counter) {
+    if (counter->bytes_per_s == counter->told)
+        return;
+    counter->told = counter->bytes_per_s;
+    fprintf(s->events, ",\n{\"ph\":\"C\",\"pid\":%zu", s->variant + 1);
+    put_time(s->events, "ts", counter->at_ns);
+    fprintf(s->events, ",\"name\":");
+    put_text(s->events, counter->name);
+    fprintf(s->events, ",\"args\":{\"GB/s\":%.12g}}", counter->bytes_per_s * 1e-9);
+}
+
+/* Of several rates at one moment the last one stands. */
+static void take_rate(void *self, const struct rate_record *r) {
+    struct stream *s = self;
+    if (r->link >= s->counter_count) {
+        s->counters = realloc(s->counters, (r->link + 1) * sizeof *s->counters);
+        MUST(s->counters != NULL);
+        memset(&s->counters[s->counter_count], 0, (r->link + 1 - s->counter_count) * sizeof *s->counters);
+        s->counter_count = r->link + 1;
+    }
+    struct counter *counter = &s->counters[r->link];
+    if (!counter->name) {
+        counter->name = strdup(r->name);
+        MUST(counter->name != NULL);
+    } else if (r->at_ns > counter->at_ns)
+        put_counter(s, counter);
+    counter->at_ns = r->at_ns;
+    counter->bytes_per_s = r->bytes_per_s;
+    if (s->next && s->next->rate)
+        s->next->rate(s->next->self, r);
+}
+
 #define FORWARD(kind)                                                                                                  \
     static void take_##kind(void *self, const struct kind##_record *r) {                                               \
         struct stream *s = self;                                                                                       \
@@ -138,6 +187,7 @@ static void take_request(void *self, const struct request_record *r) {
 FORWARD(link)
 FORWARD(tier)
 FORWARD(instance)
+FORWARD(decision)
 
 int timeline_open(const char *path, size_t variants, struct timeline **out, struct error *err) {
     struct timeline *timeline = calloc(1, sizeof *timeline);
@@ -178,16 +228,10 @@ struct sink *timeline_sink(struct timeline *timeline, size_t variant, const char
                             .transfer = take_transfer,
                             .link = take_link,
                             .tier = take_tier,
-                            .instance = take_instance};
+                            .instance = take_instance,
+                            .decision = take_decision,
+                            .rate = take_rate};
     return &s->sink;
-}
-
-static void put_text(FILE *out, const char *text) {
-    fputc('"', out);
-    for (; *text; text++)
-        if ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
-            fputc(*text, out);
-    fputc('"', out);
 }
 
 /* Names of the process and its lanes, and the order in which they are shown: by instance, then kind. */
@@ -222,8 +266,11 @@ static void write_names(FILE *out, const struct stream *s) {
 }
 
 /* False: the events could not be kept, or not read back. */
-static bool write_stream(FILE *out, const struct stream *s) {
+static bool write_stream(FILE *out, struct stream *s) {
     char buffer[65536];
+    for (size_t i = 0; s->events && i < s->counter_count; i++)
+        if (s->counters[i].name)
+            put_counter(s, &s->counters[i]);
     if (!s->events || fflush(s->events) != 0 || ferror(s->events))
         return false;
     write_names(out, s);
@@ -244,6 +291,9 @@ int timeline_close(struct timeline *timeline, struct error *err) {
         if (s->events)
             fclose(s->events);
         free(s->lanes);
+        for (size_t c = 0; c < s->counter_count; c++)
+            free(s->counters[c].name);
+        free(s->counters);
     }
     fprintf(timeline->out, "\n]}\n");
     good &= !ferror(timeline->out);

@@ -1,7 +1,8 @@
 /* A run as a picture in time: a sink that writes the JSON trace events that Perfetto (ui.perfetto.dev) and Chrome open.
  * A variant is a process. An instance has a lane for its steps; lanes for the transfers between each pair of tiers, and
- * for the requests that it answered, as many as overlap. Slices carry their bytes, blocks, tokens and causes. Times are
- * simulated. Equal runs write equal files: variants come in the order of the scenario, whatever thread ran them. */
+ * for the requests that it answered, as many as overlap. Slices carry their bytes, blocks, tokens and causes. A
+ * direction of a link has a counter: its GB/s. Times are simulated. Equal runs write equal files: variants come in the
+ * order of the scenario, whatever thread ran them. */
 #ifndef SIM_OUTPUT_TIMELINE_H
 #define SIM_OUTPUT_TIMELINE_H
 
