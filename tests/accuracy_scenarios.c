@@ -137,31 +137,65 @@ static void flash_pod(void **state) {
     said_free(&said);
 }
 
-/* Prefill and decode apart on half of the instances each: nobody's tokens wait for another's prompt, but fewer compute
- * prompts. KV that is handed over at the end only comes later, and the second token with it. */
-static void prefill_decode(void **state) {
-    (void)state;
-    static const char *const tpot[] = {"tpot_s", "p99", NULL}, *const first[] = {"ttft_s", "p50", NULL};
-    struct said said =
-        RUN_VERB(run, NULL, "configs/scenarios/prefill-decode.yaml", "--json", "--set", "stop_after=3 min");
+/* The first three minutes of a recorded hour; skipped where the trace is not. Settings may be NULL. */
+static struct said three_minutes(const char *setting, const char *value) {
+    const char *const words[] = {
+        "tiersim run", "configs/scenarios/prefill-decode.yaml", "--json", "--set", "stop_after=3 min", setting, value,
+        NULL};
+    struct said said = run_words(verb_run, NULL, words);
     if (said.code != 0 && strstr(said.err, "no trace")) {
         said_free(&said);
         print_message("mooncake/conversation_trace.jsonl is not here: skipped\n");
         skip();
     }
     assert_int_equal(said.code, 0);
-    struct figures late = figures_of(said.out, tpot), ttft = figures_of(said.out, first);
-    assert_int_equal(late.count, 3);
-    print_message("TPOT p99 together %.4f, apart layer by layer %.4f, at the end %.4f s\n", late.values[0],
-                  late.values[1], late.values[2]);
-    assert_true(late.values[1] < 0.9 * late.values[0] && late.values[1] < 0.9 * late.values[2]);
-    assert_true(ttft.values[0] < ttft.values[1]);
+    return said;
+}
+
+/* The variants of prefill-decode.yaml. */
+enum { TOGETHER, LAYERWISE, AT_END, THREE_OF_EIGHT, SMALL_CHUNKS, APART_VARIANTS };
+
+/* Prefill and decode apart on half of the instances each: nobody's tokens wait for another's prompt, but fewer compute
+ * prompts. KV that is handed over at the end only comes later, and the second token with it. Small chunks do much of
+ * what the two apart do. A turn does not begin where its session's KV is. */
+static void prefill_decode(void **state) {
+    (void)state;
+    static const char *const tpot[] = {"tpot_s", "p99", NULL}, *const first[] = {"ttft_s", "p50", NULL};
+    static const char *const hits[] = {"reuse", "hit_tokens", "hbm", NULL};
+    struct said said = three_minutes(NULL, NULL);
+    struct figures late = figures_of(said.out, tpot), ttft = figures_of(said.out, first),
+                   hbm = figures_of(said.out, hits);
+    assert_int_equal(late.count, APART_VARIANTS);
+    print_message("TPOT p99 together %.4f, apart layer by layer %.4f, at the end %.4f s\n", late.values[TOGETHER],
+                  late.values[LAYERWISE], late.values[AT_END]);
+    assert_true(late.values[LAYERWISE] < 0.9 * late.values[TOGETHER] &&
+                late.values[LAYERWISE] < 0.9 * late.values[AT_END]);
+    assert_true(late.values[THREE_OF_EIGHT] < late.values[LAYERWISE]);
+    assert_true(late.values[SMALL_CHUNKS] < 0.7 * late.values[TOGETHER]);
+    assert_true(ttft.values[THREE_OF_EIGHT] > ttft.values[LAYERWISE]);
+    assert_true(ttft.values[LAYERWISE] > 1.5 * ttft.values[TOGETHER]);
+    assert_true(ttft.values[SMALL_CHUNKS] < 1.2 * ttft.values[TOGETHER]);
+    assert_true(hbm.values[LAYERWISE] < 0.7 * hbm.values[TOGETHER]);
+    said_free(&said);
+}
+
+/* At the highest load that keeps an SLO: half of the instances for prompts are too many, three of eight carry more than
+ * all together, and so do small chunks. */
+static void prefill_decode_at_slo(void **state) {
+    (void)state;
+    static const char *const carried[] = {"at_slo", "throughput", "requests_per_s", NULL};
+    struct said said = three_minutes("--set", "slo={tpot_p90: 15 ms, ttft_p90: 3 s}");
+    struct figures most = figures_of(said.out, carried);
+    assert_int_equal(most.count, APART_VARIANTS);
+    assert_true(most.values[AT_END] < most.values[LAYERWISE] && most.values[LAYERWISE] < most.values[TOGETHER]);
+    assert_true(most.values[THREE_OF_EIGHT] > most.values[TOGETHER]);
+    assert_true(most.values[SMALL_CHUNKS] > most.values[TOGETHER]);
     said_free(&said);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hbm4), cmocka_unit_test(external_kv_cache),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hbm4),           cmocka_unit_test(external_kv_cache),
                                        cmocka_unit_test(dram_collapses), cmocka_unit_test(flash_pod),
-                                       cmocka_unit_test(prefill_decode)};
+                                       cmocka_unit_test(prefill_decode), cmocka_unit_test(prefill_decode_at_slo)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

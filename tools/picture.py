@@ -34,7 +34,7 @@ def text(x, y, words, kind):
 
 def shares(variant):
     """[(what, tokens, colour)] of the prompt tokens, in the order in which they are drawn."""
-    reuse = variant.get("at_slo", variant)["reuse"]
+    reuse = (variant.get("at_slo") or variant)["reuse"]
     spare = iter(SPARE)
     parts = [(tier, tokens, TIERS.get(tier) or next(spare, "#777")) for tier, tokens in reuse["hit_tokens"].items()]
     computed = reuse["prompt_tokens"] - sum(tokens for _, tokens, _ in parts)
@@ -75,11 +75,13 @@ def legend(variants, y):
 
 
 def row(variant, y, dearest, best):
-    at, cost = variant.get("at_slo", variant), variant["cost"]["usd_per_million_tokens"]
+    at, cost = (variant.get("at_slo") or variant), variant["cost"]["usd_per_million_tokens"]
     out = [text(LEFT - 12, y + 17.5, variant["name"], "ink end" + (" strong" if best else ""))]
     out += stack(shares(variant), y)
     carries = at.get("sessions_per_node")
     amount = f"{carries:.0f}" if carries else f'{at["throughput"]["requests_per_s"]:.2f}'
+    if variant.get("at_slo", at) is None:
+        amount = "none"
     out.append(text(AGENTS_RIGHT - 20, y + 17.5, amount, "ink end" + (" strong" if best else "")))
     width = COST_BAR * cost / dearest
     out.append(f'<rect x="{COST_LEFT}" y="{y + 5}" width="{width:.1f}" height="16" rx="2" class="{"best" if best else "cost"}"/>')
@@ -94,7 +96,7 @@ def draw(run, title):
     LEFT, BAR = LEFT + longer, BAR - longer
     costs = [v["cost"]["usd_per_million_tokens"] for v in variants]
     searched = any("at_slo" in v for v in variants)
-    population = any(v.get("at_slo", v).get("sessions_per_node") for v in variants)
+    population = any((v.get("at_slo") or v).get("sessions_per_node") for v in variants)
     height = TOP + ROW * len(variants) + 46
     where = "at the highest load that keeps the SLO" if searched else "at the scenario's load"
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',

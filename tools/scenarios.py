@@ -4,7 +4,7 @@
     tools/scenarios.py [NAME...]          default: every page that names a scenario
 
 A page holds lines `<!-- tiersim run SCENARIO [OPTION...] -->`, each followed by a fenced block; the block is replaced by the
-lines of that run's table, with --minutes also by the table of its regimes. The picture of the page's first run is
+lines of that run's table, with --minutes also by the table of its regimes, with --wide by each variant's percentiles. The picture of the page's first run is
 docs/scenarios/NAME.svg (tools/picture.py, or tools/minutes.py where the page says `<!-- picture: minutes -->`, or tools/regimes.py). TIERSIM: the program (build/tiersim). Nothing but Python's standard library.
 """
 import json
@@ -17,6 +17,7 @@ import sys
 PAGES = "docs/scenarios"
 TIERSIM = os.environ.get("TIERSIM", "build/tiersim")
 PICTURE = re.compile(r"<!-- picture: (\w+) -->")
+LATENCIES = re.compile(r"^(\S.*): load .*\n(?:(?!  TTFT).+\n)*  (TTFT s [^|]*\| TPOT[^|\n]*)", re.M)
 RUN = re.compile(r"<!-- tiersim run ([^>]*?) -->\n```\n.*?```\n", re.S)
 
 
@@ -32,7 +33,8 @@ def table(text):
     first = next(i for i, line in enumerate(lines) if line.startswith("variant"))
     last = next((i for i, line in enumerate(lines) if line.startswith(("All variants", "What it rests on", "Warning"))), len(lines))
     regimes = next((i for i, line in enumerate(lines) if line.startswith("regimes of")), len(lines))
-    return "\n".join(lines[first:last] + [""] + lines[regimes:]).rstrip() + "\n"
+    wide = [f"{name:<14} {said.strip()}" for name, said in LATENCIES.findall(text)]
+    return "\n".join(lines[first:last] + [""] + wide + lines[regimes:]).rstrip() + "\n"
 
 
 def write_page(name):
