@@ -128,6 +128,7 @@ void group_versions(struct context *c);
 void group_prefill(struct context *c);
 void group_versus(struct context *c);
 void group_gemm(struct context *c);
+void group_one_kernel(struct context *c);
 void group_power(struct context *c);
 void group_moe_gemm(struct context *c);
 void group_copies(struct context *c);

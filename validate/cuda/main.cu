@@ -21,6 +21,8 @@ const struct group groups[] = {
     {"versus", "our decode kernel and cuDNN's, turn by turn over the same pages", 40, group_versus},
     {"memory", "gathers by chunk size; working sets within L2", 30, group_memory, 3},
     {"gemm", "cuBLASLt products of the models' shapes, bf16 and e4m3", 60, group_gemm, 35},
+    {"one_kernel", "products by the kernel that the library picks for another batch, or split", 40, group_one_kernel,
+     15},
     {"moe_gemm", "routed experts: grouped products of cuBLAS; single ones in a graph", 40, group_moe_gemm, 8},
     {"power", "products as bursts after idling and on and on: clock, joules", 40, group_power, 18},
     {"copies", "tier copies: pinned, pageable, scattered by loop, batch and kernel, duplex", 110, group_copies, 25},

@@ -268,6 +268,17 @@ void group_decode(struct context *c) {
                 add(b, n, [&](struct decode_point &d) { d.head_size = 64, d.group = 8, d.dtype = KV_E4M3; });
             }
         }
+    for (int b : {1, 2, 4, 8, 16, 32, 64, 128, 256})
+        for (int n : {512, 2048, 8192, 32768, 131072})
+            if ((int64_t)b * n <= 2097152 && !c->quick)
+                add(b, n, [&](struct decode_point &d) { d.dtype = KV_E4M3; });
+    for (int group : {1, 8})
+        for (int heads : {4, 8})
+            for (int b : {2, 8, 32, 128})
+                add(b, 4096, [&](struct decode_point &d) { d.kv_heads = heads, d.group = group, d.dtype = KV_E4M3; });
+    for (int b : {2, 8, 32, 128})
+        for (int n : {1024, 8192})
+            add(b, n, [&](struct decode_point &d) { d.head_size = 64, d.group = 8, d.dtype = KV_E4M3; });
     for (int skew : {2, 4, 8, 16, 32})
         for (int b : {8, 32, 128})
             add(b, 4096, [&](struct decode_point &d) { d.skew = skew; });

@@ -118,6 +118,29 @@ static void gemm_rows(struct context *c, const struct product_library &library, 
     });
 }
 
+/* What an engine with one kernel for all batches has: the kernel that is chosen for `chosen_for` tokens, run with m. */
+static void borrowed_row(struct context *c, const struct product_library &library, struct place *place,
+                         const struct shape &s, int m, int chosen_for, int splits, const char *variant) {
+    if (c->quick && m != 1 && m != 16)
+        return;
+    row_try(c, variant, text("shape=%s m=%d bf16", s.name, m), [&] {
+        place->fill(c, false);
+        struct gemm_bench b(library, *place, s, m, false), lender(library, *place, s, chosen_for, false);
+        b.product.borrow(library, lender.product.found[0].algo, splits);
+        int splits_now = 0, tile = 0, calls = 0;
+        size_t unused;
+        const cublasLtMatmulAlgo_t *algorithm = &b.product.found[0].algo;
+        cublasLtMatmulAlgoConfigGetAttribute(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &splits_now, 4, &unused);
+        cublasLtMatmulAlgoConfigGetAttribute(algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID, &tile, 4, &unused);
+        struct row row = gemm_row(c, s, m, false);
+        row.variant = variant;
+        row.error = b.check(c, 0);
+        row.note = text("chosen for m=%d; splits=%d tile_id=%d waves=%.2f workspace=%zu", chosen_for, splits_now, tile,
+                        (double)b.product.found[0].wavesCount, b.product.found[0].workspaceSize);
+        row_write(c, row, time_device(c, c->quick ? 5 : 15, 6, [&](int) { b.launch(c, 0, calls++); }));
+    });
+}
+
 static size_t spare_memory(void) {
     size_t unused, all;
     CUDA_OK(cudaMemGetInfo(&unused, &all));
@@ -140,6 +163,23 @@ void group_gemm(struct context *c) {
             gemm_rows(c, library, &place, *shape_named(name), m, true);
     row_try(c, "cublaslt", "4-bit weights",
             [] { skip("no library of the toolkit multiplies 4-bit weights on Hopper"); });
+}
+
+/* --- one kernel for all batches: for many tokens, for few, and split over the depth whatever the batch. */
+void group_one_kernel(struct context *c) {
+    struct place place(spare_memory());
+    struct product_library library(c);
+    for (const char *name : {"llama8b_qkv", "llama8b_o", "llama8b_gate_up", "llama8b_down"})
+        for (int m : {1, 2, 4, 8, 16, 32, 64, 128, 256}) { /* kernels for many, for few, and split over the depth */
+            borrowed_row(c, library, &place, *shape_named(name), m, 512, 0, "chosen_for_512");
+            borrowed_row(c, library, &place, *shape_named(name), m, 8, 0, "chosen_for_8");
+            for (int splits : {1, 2, 4})
+                if (m <= 16)
+                    borrowed_row(c, library, &place, *shape_named(name), m, m, splits,
+                                 splits == 1   ? "splits_1"
+                                 : splits == 2 ? "splits_2"
+                                               : "splits_4");
+        }
 }
 
 /* --- power: the same product as a burst after 200 ms of idling, and as a serving GPU has it, on and on. */

@@ -123,6 +123,23 @@ product::~product() {
     cublasLtMatrixLayoutDestroy(y_layout);
     cublasLtMatmulDescDestroy(op);
 }
+void product::borrow(const struct product_library &library, cublasLtMatmulAlgo_t algorithm, int splits) {
+    if (splits) {
+        uint32_t reduction = splits > 1 ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE;
+        cublasLtMatmulAlgoConfigSetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &splits, sizeof splits);
+        cublasLtMatmulAlgoConfigSetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &reduction,
+                                             sizeof reduction);
+    }
+    cublasLtMatmulHeuristicResult_t result = {};
+    cublasStatus_t status =
+        cublasLtMatmulAlgoCheck(library.handle, op, w_layout, x_layout, y_layout, y_layout, &algorithm, &result);
+    if (status != CUBLAS_STATUS_SUCCESS || result.workspaceSize > product_workspace)
+        skip("cuBLASLt cannot run that kernel at m=%d n=%d k=%d with %d splits: %s", m, n, k, splits,
+             cublasGetStatusString(status));
+    result.algo = algorithm;
+    found[0] = result;
+    count = 1;
+}
 void product::launch(const struct product_library &library, int algorithm, const void *w, const void *x, void *y,
                      void *workspace, size_t workspace_bytes, cudaStream_t stream) const {
     float one = 1.0f, zero = 0.0f;

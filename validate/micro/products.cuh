@@ -35,6 +35,9 @@ struct product {
     ~product();
     product(const product &) = delete;
     product &operator=(const product &) = delete;
+    /* Of all its algorithms this one alone, another shape's, its depth split so many times (0: as it came). Throws
+     * skipped where it cannot be. */
+    void borrow(const struct product_library &library, cublasLtMatmulAlgo_t algorithm, int splits);
     void launch(const struct product_library &library, int algorithm, const void *w, const void *x, void *y,
                 void *workspace, size_t workspace_bytes, cudaStream_t stream) const;
 };
