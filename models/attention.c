@@ -2,11 +2,12 @@
  *
  * Decode: t0 + cost of splitting (a split, and more where over four query heads share a tile) + sqrt(read^2 + (waves x
  * tile)^2) + waves x wave. The work is sequences x tiles, each cut into splits of equal length: units, which take the
- * GPU's places (SMs x CTAs an SM) in waves. A CTA reads at most its own rate, all of them at most the bandwidth; each
- * SM has an equal share, so that where the last wave leaves some SMs one CTA more than others, those finish alone.
- * `read` is that time (with what a long read loses at its start), or the FLOPs over the compute rate, or the longest
- * context over one CTA's rate. The split kernel cuts each context over the places that would idle; the single-pass
- * kernel gives a CTA a whole one. Prefill: see struct prefill_fit. */
+ * GPU's places (SMs x CTAs an SM) in waves. A CTA reads at most its own rate (and in
+ * e4m3 takes a while for each token beside), all of them at most the bandwidth; each SM has an
+ * equal share, so that where the last wave leaves some SMs one CTA more than others, those finish alone. `read` is that
+ * time (with what a long read loses at its start), or the FLOPs over the compute rate, or the longest context over one
+ * CTA's rate. The split kernel cuts each context over the places that would idle; the single-pass kernel gives a CTA a
+ * whole one. Prefill: see struct prefill_fit. */
 #include <math.h>
 
 #include "models/ops.h"
@@ -22,17 +23,23 @@ static inline double least(double a, double b) {
     return a < b ? a : b;
 }
 
-/* Units of `bytes`/units each, over the places. */
-static inline double units_seconds(const struct decode_machine *d, double bytes, double units) {
+/* Most that one CTA reads, bytes/s. */
+static inline double cta_rate(const struct decode_machine *d, const struct decode_load *load) {
+    double bytes = load->bytes_per_token / load->tiles_per_sequence;
+    return d->cta_token_s > 0 ? bytes / (d->cta_token_s + bytes / d->cta_rate) : d->cta_rate;
+}
+
+/* Units of `bytes`/units each, over the places, where a CTA reads at most `rate`. */
+static inline double units_seconds(const struct decode_machine *d, double rate, double bytes, double units) {
     double unit = bytes / units, full = (double)(int64_t)(units / d->places), rest = units - full * d->places;
-    double seconds = full * d->places * unit / least(d->bandwidth, d->places * d->cta_rate);
+    double seconds = full * d->places * unit / least(d->bandwidth, d->places * rate);
     if (rest <= 0)
         return seconds;
     double even = (double)(int64_t)(rest / d->sms), more = rest - even * d->sms;
     if (even > 0)
-        seconds += d->sms * even * unit / least(d->bandwidth, rest * d->cta_rate);
+        seconds += d->sms * even * unit / least(d->bandwidth, rest * rate);
     if (more > 0)
-        seconds += more * unit / least(d->bandwidth, more * (even + 1.0) * d->cta_rate);
+        seconds += more * unit / least(d->bandwidth, more * (even + 1.0) * rate);
     return seconds;
 }
 
@@ -71,13 +78,14 @@ static inline struct decode_parts decode_parts(const struct decode_machine *d, c
     enum decode_kernel kernel = decode_pick(d, load);
     if (kernel == DECODE_SPLIT)
         splits = decode_splits(d, load, tiles);
-    double units = tiles * splits, longest = load->longest / splits * load->bytes_per_token / load->tiles_per_sequence;
+    double rate = cta_rate(d, load), units = tiles * splits,
+           longest = load->longest / splits * load->bytes_per_token / load->tiles_per_sequence;
     return (struct decode_parts){
         .kernel = kernel,
-        .memory_s = units_seconds(d, bytes, units) + d->ramp_s * bytes / (bytes + d->ramp_half) +
+        .memory_s = units_seconds(d, rate, bytes, units) + d->ramp_s * bytes / (bytes + d->ramp_half) +
                     skew_seconds(d, units, bytes / units, longest),
         .compute_s = load->context * load->flops_per_token / d->flops,
-        .cta_s = longest / d->cta_rate,
+        .cta_s = longest / rate,
         .waves = (double)(int64_t)((units + d->places - 1.0) / d->places),
         .fixed_s =
             d->t0_s[kernel] +

@@ -44,6 +44,7 @@ static void machine_scale(struct machine *m, const struct datasheet_ratio *ratio
     m->decode.ramp_half *= ratio->memory;
     m->decode.cta_rate = m->decode.cta_rate * ratio->memory / ratio->sms;
     m->decode.lone_rate = m->decode.lone_rate * ratio->memory / ratio->sms;
+    m->decode.cta_token_s = m->decode.cta_token_s * ratio->sms / ratio->bf16;
     m->decode.flops *= ratio->bf16;
     m->decode.split_below_tiles *= sms;
     m->decode.places *= sms;
@@ -111,6 +112,7 @@ static void resolve_decode(const struct step_model_options *options, struct mach
                                         .bandwidth = fit->bandwidth_bytes_per_s.value,
                                         .cta_rate = fit->cta_bytes_per_s.value,
                                         .lone_rate = fit->lone_bytes_per_s,
+                                        .cta_token_s = fit->cta_token_s,
                                         .bytes_max = fit->bytes_max,
                                         .split_below_tiles = rule->below_share,
                                         .split_min_tokens = rule->min_tokens,
@@ -201,6 +203,7 @@ static void draw_hardware(struct machine *m, const struct draw *draw) {
         *memory[i] /= slower[SHARE_MEMORY];
     for (size_t i = 0; i < sizeof compute / sizeof *compute; i++)
         *compute[i] /= slower[SHARE_COMPUTE];
+    m->decode.cta_token_s *= slower[SHARE_COMPUTE];
     m->prefill.flops /= slower[SHARE_PREFILL];
     m->prefill.tile_token_s *= slower[SHARE_PREFILL];
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)

@@ -43,6 +43,7 @@ struct experts_machine {
 struct decode_machine {
     double t0_s[2], split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half; /* t0_s by enum decode_kernel */
     double bandwidth, cta_rate, lone_rate, bytes_max; /* lone_rate: of a CTA when others have ended; 0: not known */
+    double cta_token_s;                               /* a CTA's time for a token beside its bytes */
     double split_below_tiles, split_min_tokens, split_tokens, flops, sms;
     double places, split_places; /* CTAs that run at once; up to which contexts are split */
     bool small_pages;

@@ -72,6 +72,8 @@ static const struct option decode_options[] = {
     FIGURE(decode_fit, "cta_rate", cta_bytes_per_s, UNIT_BYTES_PER_S, "most that one CTA reads"),
     REAL(decode_fit, "lone_rate", lone_bytes_per_s, UNIT_BYTES_PER_S, "0",
          "what it reads when shorter contexts have ended; 0: contexts of different length were not measured"),
+    REAL(decode_fit, "cta_token", cta_token_s, UNIT_SECONDS, "0",
+         "and its time for a token beside the bytes; 0: none was seen"),
     NESTED(decode_fit, "fit_split", split, quality_options, "how well it fitted where KV is split (low latency)"),
     NESTED(decode_fit, "fit_single", single, quality_options, "and where one CTA takes a context (high throughput)"),
     REAL(decode_fit, "bytes_max", bytes_max, UNIT_BYTES, NULL, "most KV fitted"),

@@ -29,11 +29,12 @@ struct gemm_fit {
 /* Decode attention for one KV dtype: t0 + [KV split] x (split + splits x split_each + [group > 4] x split_wide) +
  * sqrt(read^2 + (waves x tile)^2)
  * + waves x wave with read = max(bytes over the rate of the CTAs that run, at most bandwidth, + ramp x bytes/(bytes +
- * ramp_half), longest context's bytes/CTA rate); see attention.c. */
+ * ramp_half), longest context's bytes/CTA rate); a CTA takes bytes/CTA rate + token for each token; see attention.c. */
 struct decode_fit {
     struct figure t0_s, split_s, split_each_s, split_wide_s, tile_s, wave_s, ramp_s, ramp_half_bytes,
         bandwidth_bytes_per_s, cta_bytes_per_s;
     double lone_bytes_per_s;          /* of a CTA when those of shorter contexts have ended; 0: not measured */
+    double cta_token_s;               /* its time for a token beside the bytes: scores and sums; 0: none was seen */
     struct fit_quality split, single; /* the two kernels apart */
     double bytes_max;                 /* fitted range */
 };

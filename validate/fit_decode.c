@@ -10,9 +10,12 @@
 
 #include "validate/fit.h"
 
-enum { T0, RAMP, RAMP_HALF, BANDWIDTH, TILE, WAVE, SPLIT, EACH, WIDE, CTA_RATE, LONE_RATE, PARAMETERS };
-static const char *const names[PARAMETERS] = {"t0",    "ramp",       "ramp_half",  "bandwidth", "tile",     "wave",
-                                              "split", "split_each", "split_wide", "cta_rate",  "lone_rate"};
+enum { T0, RAMP, RAMP_HALF, BANDWIDTH, TILE, WAVE, SPLIT, EACH, WIDE, CTA_RATE, MORE, PARAMETERS };
+/* By dtype, the last: what few rows can tell of either alone (contexts of different length; short rows). */
+static const char *const names[2][PARAMETERS] = {{"t0", "ramp", "ramp_half", "bandwidth", "tile", "wave", "split",
+                                                  "split_each", "split_wide", "cta_rate", "lone_rate"},
+                                                 {"t0", "ramp", "ramp_half", "bandwidth", "tile", "wave", "split",
+                                                  "split_each", "split_wide", "cta_rate", "cta_token"}};
 enum { WARM_T0, WARM_RATE, WARM_PARAMETERS };
 
 static const double bytes_warm = 40e6;
@@ -22,6 +25,7 @@ static const double warm_tiles_min = 106, warm_tiles_max = 132;
 struct decode_context {
     struct machine machine;
     bool rate_known; /* a CTA's: no parameter */
+    bool fp8;
 };
 
 static double predict(const struct timing *row, const double *p, const void *context) {
@@ -39,7 +43,7 @@ static double predict(const struct timing *row, const double *p, const void *con
     d->wave_s = p[WAVE];
     if (!c->rate_known)
         d->cta_rate = p[CTA_RATE];
-    d->lone_rate = p[LONE_RATE];
+    *(c->fp8 ? &d->cta_token_s : &d->lone_rate) = p[MORE];
     return timing_seconds(&machine, TIMING_DECODE, row);
 }
 
@@ -137,7 +141,7 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                                 like->bandwidth_bytes_per_s.value, like->tile_s.value, like->wave_s.value,
                                 like->split_s.value, like->split_each_s.value, like->split_wide_s.value,
                                 0.5 * like->cta_bytes_per_s.value, /* as many tokens a second */
-                                0.5 * like->lone_bytes_per_s},
+                                0},
                sizeof p);
     if (warm_rate(timings, fp8, in->arena, &rate, err) != 0)
         return -1;
@@ -150,31 +154,35 @@ static int fit_dtype(const struct fit_input *in, const struct timings *timings, 
                                            profile->on.sms,
                            .flops = profile->on.bf16_flops,
                            .sms = profile->on.sms,
-                           .cta_rate = rate},
-        .rate_known = rate > 0};
+                           .cta_rate = rate,
+                           /* as many tokens a second as of the other dtype: its rows have equal contexts */
+                           .lone_rate = fp8 ? 0.5 * like->lone_bytes_per_s : 0},
+        .rate_known = rate > 0,
+        .fp8 = fp8};
     fit->bytes_max = 0;
     for (size_t i = 0; i < all.count; i++)
         fit->bytes_max = fmax(fit->bytes_max, timing_kv_bytes(all.at[i]));
     struct fit_problem problem = {.op = fp8 ? "decode fp8" : "decode bf16",
                                   .rows = fit_rows_held_out(all, false, in->arena),
                                   .parameters = p,
-                                  .parameter_count = rate > 0 ? CTA_RATE : LONE_RATE,
+                                  .parameter_count = rate > 0 ? CTA_RATE : MORE,
                                   .tie = few ? 0.05 : 0,
-                                  .names = names,
+                                  .names = names[fp8],
                                   .predict = predict,
                                   .context = &context};
     struct fit_quality quality;
-    /* Few rows of another dtype, or of equal contexts all, do not tell what unequal ones take. */
-    double lone = 2.0 * profile->on.bandwidth_bytes_per_s / profile->on.sms;
+    double share = profile->on.bandwidth_bytes_per_s / profile->on.sms;
+    double start = fp8 ? 64.0 / share : 2.0 * share;
     if (fit_leave_out(&problem, largest, fit->bytes_max / 4, in->arena, &outside, err) != 0 ||
-        (few || rate > 0 ? fit_solve(&problem, &quality, err) : fit_solve_more(&problem, lone, &quality, err)) != 0 ||
+        (few || rate > 0 ? fit_solve(&problem, &quality, err) : fit_solve_more(&problem, start, &quality, err)) != 0 ||
         (problem.parameter_count == PARAMETERS &&
          fit_leave_out(&problem, largest, fit->bytes_max / 4, in->arena, &outside, err) != 0))
         return -1;
     quality.spread_outside = outside;
     fit->split = fit->single = quality;
     set_figures(fit, p, rate > 0 ? rate : p[CTA_RATE], in->source->source);
-    fit->lone_bytes_per_s = p[LONE_RATE];
+    fit->lone_bytes_per_s = fp8 ? context.machine.decode.lone_rate : p[MORE];
+    fit->cta_token_s = fp8 ? p[MORE] : 0;
     if (report_kernel(in, &problem, all, DECODE_SPLIT, &fit->split, err) != 0 ||
         report_kernel(in, &problem, all, DECODE_SINGLE, &fit->single, err) != 0)
         return -1;

@@ -47,6 +47,8 @@ static void write_decode(FILE *out, const char *key, const struct decode_fit *fi
     figure(out, "  ", "cta_rate", &fit->cta_bytes_per_s, "B/s");
     if (fit->lone_bytes_per_s > 0)
         fprintf(out, "  lone_rate: %.6e B/s\n", fit->lone_bytes_per_s);
+    if (fit->cta_token_s > 0)
+        fprintf(out, "  cta_token: %.6e s\n", fit->cta_token_s);
     quality(out, "  ", "fit_split", &fit->split);
     quality(out, "  ", "fit_single", &fit->single);
     fprintf(out, "  bytes_max: %.0f B\n", fit->bytes_max);
