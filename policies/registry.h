@@ -15,7 +15,7 @@
 #include "sim/base/option.h"
 
 /* Raised when any contract in policies/ changes meaning; a plugin of another version is refused. */
-enum { POLICY_ABI = 3 };
+enum { POLICY_ABI = 4 };
 
 enum policy_kind {
     POLICY_EVICT,

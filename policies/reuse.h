@@ -17,6 +17,9 @@ struct reuse_link {
     const char *name;
     uint64_t queued_bytes; /* submitted and not carried yet */
     double wait_s;         /* predicted until a transfer that joins has its first byte there; 0 where links share */
+    double bytes_per_s;    /* its bandwidth */
+    uint32_t moving;       /* transfers that are under way there or queue */
+    double transfers_per_s, share; /* so far: transfers that ended, and bytes over what it could have carried */
 };
 /* One tier's share of what follows the HBM hit, in prompt order of tiers as listed. */
 struct reuse_option {
@@ -49,6 +52,7 @@ struct reuse_view {
     double ahead_s;                      /* predicted seconds until they are */
     double backlog_s;                    /* predicted seconds until all prompts in the batch and waiting are computed */
     double arrivals_per_s, prompt_share; /* of the instance so far: requests, and share of time with prompts in steps */
+    uint32_t hbm_blocks, hbm_free;       /* of the instance; free: nobody needs them now */
     bool can_skip, can_overlap; /* false: such a plan is taken without its skip, layerwise and deadline (blocks of it
                                  are already arriving for another request; or it was preempted) */
     /* Predicted seconds from now to the prompt's first token under a plan. */

@@ -178,6 +178,9 @@ struct network_queue {
     const char *name;
     uint64_t bytes;
     double wait_s;
+    double bytes_per_s;        /* the direction's bandwidth */
+    uint32_t flows;            /* that move or queue there now */
+    double flows_per_s, share; /* since time 0: flows that ended; bytes over what it could have carried */
 };
 struct network_queue network_queue(const struct network *network, struct network_hop hop);
 /* What a flow would have taken that was not started. At its beginning network_mark notes each hop's account, and how

@@ -77,10 +77,19 @@ sim_time network_predict(struct network *network, const struct network_hop *path
 
 struct network_queue network_queue(const struct network *network, struct network_hop hop) {
     const struct pipe *pipe = pipe_of(network, hop.link, hop.direction);
+    struct network_totals totals = network_totals(network, hop.link, hop.direction);
+    double now_s = (double)engine_now(network->engine) * 1e-9;
     struct network_queue queue = {.name = network->links[hop.link]->options.name,
-                                  .bytes = network_queued_bytes(network, hop.link, hop.direction)};
+                                  .bytes = network_queued_bytes(network, hop.link, hop.direction),
+                                  .bytes_per_s = totals.bandwidth_bytes_per_s,
+                                  .flows = pipe->active + pipe->waiting,
+                                  .flows_per_s = now_s > 0 ? (double)totals.flows / now_s : 0,
+                                  .share =
+                                      now_s > 0 ? (double)totals.bytes / (totals.bandwidth_bytes_per_s * now_s) : 0};
     if (pipe->fifo)
         queue.wait_s = fifo_wait(pipe, engine_now(network->engine));
+    for (const struct use *use = pipe->fifo ? pipe->first : NULL; use; use = use->after)
+        queue.flows += use->flow->state != FLOW_ACTIVE;
     return queue;
 }
 

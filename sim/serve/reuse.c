@@ -30,7 +30,8 @@ static uint32_t view_links(const void *world, uint32_t option, struct reuse_link
         return 0;
     uint32_t count = kv_path_queues(w->instance->fleet->hierarchy, w->instance->index, tier, queues);
     for (uint32_t i = 0; i < count; i++)
-        links[i] = (struct reuse_link){queues[i].name, queues[i].bytes, queues[i].wait_s};
+        links[i] = (struct reuse_link){queues[i].name,  queues[i].bytes,       queues[i].wait_s, queues[i].bytes_per_s,
+                                       queues[i].flows, queues[i].flows_per_s, queues[i].share};
     return count;
 }
 _Static_assert((int)REUSE_LINKS_MAX >= (int)NETWORK_HOPS_MAX, "every link of a path has a place");
@@ -72,6 +73,8 @@ static void ask(struct instance *instance, const struct reuse_world *world, stru
                               .backlog_s = setup->reuse->plan ? predict_backlog_s(world) : 0,
                               .arrivals_per_s = now > 0 ? (double)instance->arrived / ((double)now * 1e-9) : 0,
                               .prompt_share = now > 0 ? (double)instance->prompt_ns / (double)now : 0,
+                              .hbm_blocks = (uint32_t)instance->fleet->hbm_blocks,
+                              .hbm_free = (uint32_t)tier_available(hierarchy_hbm(instance->fleet->hierarchy, instance->index)),
                               .can_skip = first_time && world->found->arriving_blocks == 0,
                               .can_overlap = first_time,
                               .predict_s = view_plan_s,
