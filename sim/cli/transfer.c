@@ -5,6 +5,7 @@
 
 #include "sim/cli/args.h"
 #include "sim/cli/catalogue.h"
+#include "sim/cli/transfer_shared.h"
 #include "sim/cli/verbs.h"
 #include "sim/config/read.h"
 #include "sim/memory/lone_copy.h"
@@ -14,13 +15,14 @@
 struct arguments {
     const char *from, *to, *gpu, *node, *path;
     uint64_t bytes;
-    uint32_t blocks, ctas;
+    uint32_t blocks, ctas, gpus;
     int kind;
     bool json;
 };
 
 enum {
     TRANSFER_COLUMNS = 98,
+    TRANSFER_GPUS_MAX = 1024, /* of any node: its option table's */
     KEY_FROM = 256,
     KEY_TO,
     KEY_BYTES,
@@ -29,6 +31,7 @@ enum {
     KEY_NODE,
     KEY_PATH,
     KEY_CTAS,
+    KEY_GPUS,
     KEY_JSON
 };
 static const struct argp_option choices[] = {
@@ -41,6 +44,7 @@ static const struct argp_option choices[] = {
     {"node", KEY_NODE, "NAME", 0, "a node of configs/nodes, or a path (default: the first with that GPU)", 0},
     {"path", KEY_PATH, "VARIANT", 0, "one of several paths that the node has between the two, such as direct", 0},
     {"ctas", KEY_CTAS, "N", 0, "thread blocks of the copying kernel (default 32)", 0},
+    {"gpus", KEY_GPUS, "N", 0, "so many GPUs of the node at once, each with this copy (default 1)", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON document on standard output", 0},
     {0}};
 
@@ -50,7 +54,8 @@ static uint64_t whole(const char *option, const char *text, uint64_t most, struc
     unsigned long long value = strtoull(text, &end, 10);
     if (errno == 0 && end != text && *end == 0 && text[0] != '-' && value >= 1 && value <= most)
         return value;
-    argp_error(state, "--%s '%s' is not a whole number from 1 to %llu", option, text, (unsigned long long)most);
+    argp_error(state, "--%s '%s' is not a whole number from 1 to %llu%s", option, text, (unsigned long long)most,
+               strcmp(option, "gpus") == 0 ? "\n  hint: --gpus 1 is one GPU alone" : "");
     return 1;
 }
 
@@ -107,6 +112,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_API:
         a->kind = parse_api(text, state);
         return 0;
+    case KEY_GPUS:
+        a->gpus = (uint32_t)whole("gpus", text, TRANSFER_GPUS_MAX, state);
+        return 0;
     case KEY_JSON:
         a->json = true;
         return 0;
@@ -131,7 +139,7 @@ static int load_node(const char *name, struct arena *arena, struct node_options 
     return options_read(node, node_options_table, out, arena, err);
 }
 
-/* The node that was named, or the first in the catalogue with that GPU. */
+/* The node that was named, or the first in the catalogue with that GPU, and with as many as copy at once. */
 static int find_node(const struct arguments *a, struct arena *arena, struct node_options *out, struct error *err) {
     struct gpu *gpu = NULL;
     if (a->gpu && load_gpu(a->gpu, (struct place){0}, arena, &gpu, err) != 0)
@@ -149,31 +157,29 @@ static int find_node(const struct arguments *a, struct arena *arena, struct node
     for (size_t i = 0; i < names.count; i++) {
         if (load_node(((const char *const *)names.items)[i], arena, out, err) != 0)
             return -1;
-        if (strcmp(out->gpu, gpu->name) == 0)
+        if (strcmp(out->gpu, gpu->name) == 0 && (int64_t)a->gpus <= out->gpus)
             return 0;
     }
+    if (a->gpus > 1)
+        return error_set(err,
+                         "no node of configs/nodes has %u GPUs '%s'\n  hint: fewer --gpus, or name a node with --node",
+                         a->gpus, gpu->name);
     return error_set(err, "no node of configs/nodes has GPU '%s'\n  hint: add one there, or name a node with --node",
                      gpu->name);
-}
-
-/* What the figures were measured on: blocks of 4 KiB to 1 GiB, up to 50000 of them. */
-static enum basis basis_of(const struct arguments *a, const struct lone_result *result) {
-    double block = (double)a->bytes / a->blocks;
-    bool outside = block < 4096 || block > 1073741824.0 || a->blocks > 50000;
-    return outside ? basis_weaker(result->basis, BASIS_EXTRAPOLATED) : result->basis;
 }
 
 static const char *way_name(const struct lone_hop *hop) {
     return hop->direction == NETWORK_READ ? "read" : "write";
 }
 
-static void print_json(const struct arguments *a, const struct node_options *node, const struct lone_result *result) {
+static void print_json(const struct arguments *a, const struct lone_copy *copy, const struct lone_result *result) {
+    const struct node_options *node = copy->node;
     struct json json = json_begin(stdout);
     json_object(&json, NULL);
     json_number(&json, "seconds", result->seconds);
     json_number(&json, "bandwidth_bytes_per_s", (double)a->bytes / result->seconds);
     json_number(&json, "peak_bytes_per_s", result->peak_bytes_per_s);
-    json_string(&json, "basis", basis_name(basis_of(a, result)));
+    json_string(&json, "basis", basis_name(transfer_basis(copy, result)));
     json_string(&json, "node", node->name);
     json_string(&json, "api", copy_kind_names[a->kind]);
     json_string(&json, "bound", result->latency_bound ? "latency" : result->hops[result->bound].link->name);
@@ -230,7 +236,8 @@ static void print_links(const struct lone_result *result) {
     table_print(table, stdout);
 }
 
-static void print_table(const struct arguments *a, const struct node_options *node, const struct lone_result *result) {
+static void print_table(const struct arguments *a, const struct lone_copy *copy, const struct lone_result *result) {
+    const struct node_options *node = copy->node;
     char size[32], block[32], time[32], host[32], rate[32], peak[32];
     unit_format(size, sizeof size, (double)a->bytes, UNIT_BYTES, 4);
     unit_format(block, sizeof block, (double)a->bytes / a->blocks, UNIT_BYTES, 4);
@@ -251,7 +258,7 @@ static void print_table(const struct arguments *a, const struct node_options *no
             unit_format(rate, sizeof rate, (double)a->bytes / result->seconds, UNIT_BYTES_PER_S, 4),
             unit_format(peak, sizeof peak, result->peak_bytes_per_s, UNIT_BYTES_PER_S, 4),
             100.0 * (double)a->bytes / result->seconds / result->peak_bytes_per_s,
-            result->latency_bound ? "latency" : bound->name, basis_name(basis_of(a, result)));
+            result->latency_bound ? "latency" : bound->name, basis_name(transfer_basis(copy, result)));
     fprintf(out, "%s: %s\n", bound->name, bound->link.source);
     fclose(out);
     print_wrapped(stdout, text, TRANSFER_COLUMNS, 4);
@@ -271,12 +278,14 @@ static int transfer(const struct arguments *a, struct arena *arena, struct error
                              .blocks = a->blocks,
                              .kind = (enum copy_kind)a->kind,
                              .ctas = a->ctas};
+    if (a->gpus > 1)
+        return transfer_shared(&copy, a->gpus, a->json, err);
     if (lone_copy_time(&copy, &result, err) != 0)
         return -1;
     if (a->json)
-        print_json(a, &node, &result);
+        print_json(a, &copy, &result);
     else
-        print_table(a, &node, &result);
+        print_table(a, &copy, &result);
     return 0;
 }
 
@@ -285,11 +294,11 @@ int verb_transfer(int argc, char **argv) {
                                      parse,
                                      NULL,
                                      "Times one copy between two tiers over idle links, from the first submission to "
-                                     "its completion as the host sees it.",
+                                     "its completion as the host sees it; with --gpus, that of several GPUs at once.",
                                      NULL,
                                      NULL,
                                      NULL};
-    struct arguments arguments = {.blocks = 1, .ctas = 32, .kind = COPY_BATCH};
+    struct arguments arguments = {.blocks = 1, .gpus = 1, .ctas = 32, .kind = COPY_BATCH};
     argp_err_exit_status = EXIT_BAD_INPUT;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     struct arena *arena = arena_create();

@@ -6,11 +6,11 @@
 #include "sim/memory/hierarchy_impl.h"
 
 /* The unit of `link` that `instance` uses, and how many of them at once: of gpu links one a rank, in lock-step; of
- * socket links all that an instance spans. */
+ * socket and switch links all that an instance spans. */
 static uint32_t unit_of(const struct hierarchy_setup *setup, const struct node_link *link, uint32_t instance,
                         double *ganged) {
     uint32_t node = instance / setup->instances_per_node, within = instance % setup->instances_per_node;
-    uint32_t sockets = (uint32_t)setup->node->sockets;
+    uint32_t parts = (uint32_t)(link->scope == SCOPE_SWITCH ? setup->node->switches : setup->node->sockets);
     *ganged = 1;
     switch (link->scope) {
     case SCOPE_NODE:
@@ -21,9 +21,10 @@ static uint32_t unit_of(const struct hierarchy_setup *setup, const struct node_l
         *ganged = (double)setup->tp;
         return instance;
     case SCOPE_SOCKET:
-        if (setup->instances_per_node >= sockets)
-            return node * sockets + (uint32_t)((uint64_t)within * sockets / setup->instances_per_node);
-        *ganged = (double)sockets / setup->instances_per_node;
+    case SCOPE_SWITCH:
+        if (setup->instances_per_node >= parts)
+            return node * parts + (uint32_t)((uint64_t)within * parts / setup->instances_per_node);
+        *ganged = (double)parts / setup->instances_per_node;
         return instance;
     default:
         return instance;
@@ -51,14 +52,19 @@ static struct link_options gang(const struct link_options *one, double links, do
     return options;
 }
 
+/* Numbers of a link's units: parts of all nodes may be more than the instances, so room is for both. */
+static uint32_t units_room(const struct hierarchy_setup *setup) {
+    const struct node_options *node = setup->node;
+    int64_t parts = node->switches > node->sockets ? node->switches : node->sockets;
+    return setup->instances * (uint32_t)parts + setup->instances;
+}
+
 static uint32_t link_number(struct hierarchy *h, const struct node_link *link, uint32_t instance, uint32_t *numbers) {
     const struct hierarchy_setup *setup = &h->setup;
     uint32_t index = (uint32_t)(link - (const struct node_link *)setup->node->links.items);
     double ganged;
     uint32_t unit = unit_of(setup, link, instance, &ganged);
-    /* Sockets of all nodes may be more than the instances, so room is for both. */
-    uint32_t room = setup->instances * (uint32_t)setup->node->sockets + setup->instances;
-    uint32_t *number = &numbers[(size_t)index * room + unit];
+    uint32_t *number = &numbers[(size_t)index * units_room(setup) + unit];
     if (*number > 0)
         return *number - 1;
     double replicas = setup->lower_block_bytes > 0 ? setup->hbm_block_bytes / setup->lower_block_bytes : 1;
@@ -137,8 +143,7 @@ void routes_create(struct hierarchy *h) {
     const struct hierarchy_setup *setup = &h->setup;
     uint32_t levels = h->level_count;
     h->routes = calloc((size_t)setup->instances * levels * levels, sizeof *h->routes);
-    uint32_t *numbers =
-        calloc(setup->node->links.count * setup->instances * ((size_t)setup->node->sockets + 1), sizeof *numbers);
+    uint32_t *numbers = calloc(setup->node->links.count * units_room(setup), sizeof *numbers);
     MUST(h->routes != NULL && numbers != NULL);
     for (uint32_t instance = 0; instance < setup->instances; instance++)
         for (uint32_t from = 0; from < levels; from++)

@@ -1,5 +1,6 @@
-/* What one copy takes when nobody else is on the links: through the same network as a run's transfers, but submitted in
- * one of the ways that a copy engine knows, and timed as the host sees it. */
+/* What one copy takes when nobody else is on the links, or the same copy of several GPUs of a node at once: through the
+ * same network as a run's transfers, but submitted in one of the ways that a copy engine knows, and timed as the host
+ * sees it. */
 #ifndef SIM_MEMORY_LONE_COPY_H
 #define SIM_MEMORY_LONE_COPY_H
 
@@ -42,5 +43,29 @@ struct lone_result {
 };
 /* Bad input: no such path, a way of copying that no link of the path knows, more blocks than bytes. */
 int lone_copy_time(const struct lone_copy *copy, struct lone_result *out, struct error *err);
+
+/* A GPU's copy beside those of others. */
+struct shared_gpu {
+    double seconds;
+    uint32_t bound; /* the hop whose unit takes longest for all that cross it */
+    bool latency_bound;
+};
+/* A hop's units: how many there are of the link, and how many GPUs are on the fullest. */
+struct shared_stage {
+    uint32_t units, sharers;
+};
+struct shared_result {
+    struct lone_result last; /* of the GPU that ends last: hops as if alone, bound and basis beside the others */
+    double peak_bytes_per_s; /* physical, of all together */
+    double bytes_per_s;      /* all bytes over the last one's time */
+    struct shared_gpu *gpus; /* in the node's order; the caller's */
+    uint32_t count, last_gpu;
+    struct shared_stage stages[TOPOLOGY_HOPS_MAX]; /* of last.hops */
+};
+/* The first `count` GPUs of the node, each with this copy, submitted at once by a thread each. Links of scope gpu and
+ * instance are one a GPU; of switches and sockets each has the next GPUs, as many as the node's number of them gives;
+ * of node and pod one for all. Bad input besides lone_copy_time's: fewer than one GPU, more than the node has. */
+int shared_copy_time(const struct lone_copy *copy, uint32_t count, struct shared_gpu *gpus, struct shared_result *out,
+                     struct error *err);
 
 #endif

@@ -200,7 +200,7 @@ static int check_inclusion(const struct tier_options *tier, bool first, struct e
 
 static int check_tier(const struct node_options *node, const struct list *tiers, uint32_t t, struct error *err) {
     const struct tier_options *items = tiers->items, *tier = &items[t];
-    if (tier->scope == SCOPE_GPU || tier->scope == SCOPE_SOCKET)
+    if (tier->scope == SCOPE_GPU || tier->scope == SCOPE_SOCKET || tier->scope == SCOPE_SWITCH)
         return error_at(err, tier->at, "tier '%s' cannot have scope %s\n  hint: instance, node or pod", tier->name,
                         scope_names[tier->scope]);
     if (topology_tier(tiers, tier->name) != t)

@@ -9,7 +9,7 @@
 #include "sim/base/record.h"
 #include "sim/memory/network.h"
 
-enum scope { SCOPE_GPU, SCOPE_SOCKET, SCOPE_NODE, SCOPE_POD, SCOPE_INSTANCE };
+enum scope { SCOPE_GPU, SCOPE_SOCKET, SCOPE_NODE, SCOPE_POD, SCOPE_INSTANCE, SCOPE_SWITCH };
 extern const char *const scope_names[];
 
 /* A link as it stands in a node file: struct link_options (network.h) repeated per `scope`. One of scope gpu serves an
@@ -53,10 +53,10 @@ struct node_path {
 /* configs/nodes/NAME.yaml */
 struct node_options {
     const char *name, *description;
-    const char *gpu; /* configs/hardware */
-    int64_t gpus, sockets;
-    struct list links; /* struct node_link */
-    struct list paths; /* struct node_path */
+    const char *gpu;                 /* configs/hardware */
+    int64_t gpus, sockets, switches; /* GPUs hang on sockets and switches in order, as evenly as can be */
+    struct list links;               /* struct node_link */
+    struct list paths;               /* struct node_path */
 };
 extern const struct option node_options_table[];
 

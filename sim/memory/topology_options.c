@@ -1,7 +1,7 @@
 /* The option tables of a node and of a tier. */
 #include "sim/memory/topology.h"
 
-const char *const scope_names[] = {"gpu", "socket", "node", "pod", "instance", NULL};
+const char *const scope_names[] = {"gpu", "socket", "node", "pod", "instance", "switch", NULL};
 static const char *const promote_names[] = {"auto", "always", "never", NULL};
 static const char *const format_names[] = {"ratio", "bf16", "fp8", "4bit", NULL};
 static const char *const inclusion_names[] = {"inclusive", "exclusive", NULL};
@@ -100,8 +100,9 @@ static const struct option link_table[] = {
      .kind = OPTION_CHOICE,
      .offset = LINK(scope),
      .choices = scope_names,
-     .help = "one such link per gpu, socket, node, pod or instance; of gpu links an instance uses one a rank, in "
-             "lock-step"},
+     .help =
+         "one such link per gpu, switch, socket, node, pod or instance; of gpu links an instance uses one a rank, in "
+         "lock-step"},
     LINK_OPTION_ROWS(struct node_link, link),
     {.name = "api",
      .kind = OPTION_STRUCT,
@@ -174,6 +175,14 @@ const struct option node_options_table[] = {{.name = "name",
                                              .min = 1,
                                              .max = 64,
                                              .help = "CPU sockets, each with its own DRAM"},
+                                            {.name = "switches",
+                                             .kind = OPTION_INT,
+                                             .offset = offsetof(struct node_options, switches),
+                                             .fallback = "1",
+                                             .min = 1,
+                                             .max = 1024,
+                                             .help = "PCIe switches, for links of scope switch; GPUs hang on them in "
+                                                     "order, as evenly as can be"},
                                             {.name = "links",
                                              .kind = OPTION_LIST,
                                              .offset = offsetof(struct node_options, links),

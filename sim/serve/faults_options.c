@@ -66,8 +66,10 @@ static uint32_t link_units(const struct faults_world *world, const struct node_l
     case SCOPE_NODE:
         return nodes;
     case SCOPE_SOCKET:
-        return world->instances_per_node >= (uint32_t)world->node->sockets ? nodes * (uint32_t)world->node->sockets
-                                                                           : world->instances;
+    case SCOPE_SWITCH: {
+        uint32_t parts = (uint32_t)(link->scope == SCOPE_SWITCH ? world->node->switches : world->node->sockets);
+        return world->instances_per_node >= parts ? nodes * parts : world->instances;
+    }
     default:
         return world->instances;
     }
