@@ -18,6 +18,7 @@ PAGES = "docs/scenarios"
 TIERSIM = os.environ.get("TIERSIM", "build/tiersim")
 PICTURE = re.compile(r"<!-- picture: (\w+) -->")
 LATENCIES = re.compile(r"^(\S.*): load .*\n(?:(?!  TTFT).+\n)*  (TTFT s [^|]*\| TPOT[^|\n]*)", re.M)
+TOOL = re.compile(r"<!-- tools/(\w+)\.py (\w+) -->\n```\n.*?```\n", re.S)
 RUN = re.compile(r"<!-- tiersim run ([^>]*?) -->\n```\n.*?```\n", re.S)
 
 
@@ -48,7 +49,13 @@ def write_page(name):
         runs.append((text.split("\n", 1)[0], json.loads(document)))
         return f"<!-- tiersim run {match.group(1)} -->\n```\n{table(text)}```\n"
 
-    page = RUN.sub(replaced, page)
+    def told(match):
+        tool, word = match.groups()
+        words = [sys.executable, f"tools/{tool}.py", word]
+        said_by_tool = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        return f"<!-- tools/{tool}.py {word} -->\n```\n{said_by_tool}```\n"
+
+    page = TOOL.sub(told, RUN.sub(replaced, page))
     if not runs:
         return
     with open(path, "w", encoding="utf-8") as file:

@@ -46,13 +46,19 @@ void histogram_destroy(struct histogram *histogram) {
 }
 
 void histogram_add(struct histogram *histogram, int64_t value) {
+    histogram_add_many(histogram, value, 1);
+}
+
+void histogram_add_many(struct histogram *histogram, int64_t value, uint64_t times) {
     MUST(value >= 0);
+    if (times == 0)
+        return;
     uint32_t bucket = bucket_of(value);
-    histogram->buckets[bucket]++;
+    histogram->buckets[bucket] += times;
     if (bucket >= histogram->used)
         histogram->used = bucket + 1;
-    histogram->count++;
-    histogram->sum += (uint64_t)value;
+    histogram->count += times;
+    histogram->sum += (unsigned __int128)(uint64_t)value * times;
     if (value > histogram->max)
         histogram->max = value;
 }

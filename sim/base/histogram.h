@@ -9,6 +9,7 @@ struct histogram;
 struct histogram *histogram_create(void);
 void histogram_destroy(struct histogram *histogram);
 void histogram_add(struct histogram *histogram, int64_t value); /* value >= 0 */
+void histogram_add_many(struct histogram *histogram, int64_t value, uint64_t times);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 uint64_t histogram_count(const struct histogram *histogram);
 double histogram_mean(const struct histogram *histogram); /* exact; 0 when empty */

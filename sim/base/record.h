@@ -48,7 +48,8 @@ struct run_record {
     uint16_t instance;
     int64_t start_ns, end_ns;
     uint32_t steps, decode_sequences, prefill_tokens;
-    const char *kernel; /* of decode attention, in its first step; "": nothing decodes */
+    uint32_t decodes_left, decodes_joined; /* sequences that decode on after it; whose prompts ended with it */
+    const char *kernel;                    /* of decode attention, in its first step; "": nothing decodes */
 };
 
 /* One transfer between tiers (only when output.transfers is on). */

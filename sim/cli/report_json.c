@@ -189,6 +189,7 @@ static void write_outcome(struct json *json, const struct variant *variant, cons
     write_requests(json, o);
     write_times(json, "ttft_s", metrics->ttft);
     write_times(json, "tpot_s", metrics->tpot);
+    write_times(json, "itl_s", itl_gaps(metrics->itl));
     write_times(json, "e2e_s", metrics->e2e);
     write_throughput(json, variant, metrics);
     write_reuse(json, variant, metrics);

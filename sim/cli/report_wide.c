@@ -6,11 +6,13 @@
 #include "sim/output/table.h"
 
 static void print_times(const struct metrics *m, FILE *out) {
-    fprintf(out, "  TTFT s p50 %.3g p90 %.3g p99 %.3g | TPOT ms p50 %.3g p90 %.3g p99 %.3g | E2E s p50 %.3g p99 %.3g\n",
+    fprintf(out,
+            "  TTFT s p50 %.3g p90 %.3g p99 %.3g | TPOT ms p50 %.3g p90 %.3g p99 %.3g | ITL ms p99 %.3g | E2E s p50 "
+            "%.3g p99 %.3g\n",
             metrics_percentile_s(m->ttft, 0.5), metrics_percentile_s(m->ttft, 0.9), metrics_percentile_s(m->ttft, 0.99),
             1e3 * metrics_percentile_s(m->tpot, 0.5), 1e3 * metrics_percentile_s(m->tpot, 0.9),
-            1e3 * metrics_percentile_s(m->tpot, 0.99), metrics_percentile_s(m->e2e, 0.5),
-            metrics_percentile_s(m->e2e, 0.99));
+            1e3 * metrics_percentile_s(m->tpot, 0.99), 1e3 * metrics_percentile_s(itl_gaps(m->itl), 0.99),
+            metrics_percentile_s(m->e2e, 0.5), metrics_percentile_s(m->e2e, 0.99));
     double total = 0;
     for (int c = 0; c < CAUSE_COUNT; c++)
         total += m->cause_ns[c];

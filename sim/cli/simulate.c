@@ -55,7 +55,7 @@ struct faults_world variant_faults(const struct variant *v) {
                                  .instances_per_node = v->instances_per_node};
 }
 
-/* Where traffic has regimes or kernels are chosen, the metrics take down runs of steps, for themselves. */
+/* The metrics take down runs of steps; by the minute where traffic has regimes or kernels are chosen. */
 static void by_minute(const struct variant_run *run, struct metrics *metrics, struct cluster_setup *setup) {
     const struct workload_options *w = &run->variant->workload;
     const struct list *regimes = &w->generate.arrivals.regimes;
@@ -67,9 +67,9 @@ static void by_minute(const struct variant_run *run, struct metrics *metrics, st
         durations_s[i] = ((const struct arrival_regime *)regimes->items)[i].duration_s;
     minutes_destroy(metrics->minutes);
     metrics->minutes = minutes_create(durations_s, count, metrics->warmup_ns);
-    if (setup->record_runs || (count == 0 && !run->variant->kernel))
-        return;
-    setup->record_runs = metrics->keeps_runs = true;
+    metrics->by_minute = setup->record_runs || count > 0 || run->variant->kernel;
+    metrics->keeps_runs = !setup->record_runs;
+    setup->record_runs = true;
 }
 
 int variant_simulate(const struct variant_run *run, struct metrics *metrics, struct cluster_result *result,

@@ -236,7 +236,9 @@ static void take_instance(void *self, const struct instance_record *record) {
 
 static void take_run(void *self, const struct run_record *record) {
     struct metrics *metrics = self;
-    minutes_run(metrics->minutes, record);
+    if (metrics->by_minute)
+        minutes_run(metrics->minutes, record);
+    itl_run(metrics->itl, record);
     if (metrics->also && metrics->also->run && !metrics->keeps_runs)
         metrics->also->run(metrics->also->self, record);
 }
@@ -282,6 +284,7 @@ void metrics_create(struct metrics *metrics, const struct slo_options *slo, int6
                                   take_transfer, take_link,     take_tier,
                                   take_instance, take_decision, also && also->rate ? take_rate : NULL};
     metrics->minutes = minutes_create(NULL, 0, warmup_ns);
+    metrics->itl = itl_create(warmup_ns);
     metrics->recent_sessions = int_map_create();
     metrics->ttft = histogram_create();
     metrics->tpot = histogram_create();
@@ -311,6 +314,7 @@ void metrics_destroy(struct metrics *metrics) {
         histogram_destroy(metrics->penalty[t]);
     recovery_destroy(metrics->recovery);
     minutes_destroy(metrics->minutes);
+    itl_destroy(metrics->itl);
     free(metrics->windows);
     free(metrics->links);
     free(metrics->tiers);

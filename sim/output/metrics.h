@@ -8,6 +8,7 @@
 #include "sim/base/int_map.h"
 #include "sim/base/option.h"
 #include "sim/base/record.h"
+#include "sim/output/itl.h"
 #include "sim/output/minutes.h"
 #include "sim/output/recovery.h"
 
@@ -85,8 +86,10 @@ struct metrics {
     struct instance_record *instances;
     uint32_t instance_count;
     struct sink *also;         /* every record goes there too; NULL: nowhere */
-    bool keeps_runs;           /* runs of steps are for `minutes` alone, not for `also` */
+    bool keeps_runs;           /* runs of steps are not for `also` */
+    bool by_minute;            /* `minutes` takes them down */
     struct minutes *minutes;   /* owned */
+    struct itl *itl;           /* owned */
     struct recovery *recovery; /* hit ratios over time, owned; NULL: nobody asks */
 };
 void metrics_create(struct metrics *metrics, const struct slo_options *slo, int64_t warmup_ns, struct sink *also);

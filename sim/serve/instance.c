@@ -305,6 +305,14 @@ static void run_book(struct instance *instance, int64_t steps, sim_time now) {
         instance->decode_computed += run->decode_seqs * steps;
         instance->outstanding_tokens -= run->decode_seqs * steps;
     }
+    while (instance->heap_count > 0 &&
+           instance_request(instance, instance->heap[0])->finish_step == instance->counter) {
+        uint32_t id = instance->heap[0];
+        decode_leave(instance, id);
+        instance_end_request(instance, id, now);
+    }
+    uint32_t left = instance->decoding.count;
+    book_prefills(instance, steps, now);
     if (fleet->setup->record_runs && fleet->setup->sink->run) {
         struct run_record record = {.instance = (uint16_t)instance->index,
                                     .start_ns = run->start_ns,
@@ -312,16 +320,11 @@ static void run_book(struct instance *instance, int64_t steps, sim_time now) {
                                     .steps = (uint32_t)steps,
                                     .decode_sequences = (uint32_t)run->decode_seqs,
                                     .prefill_tokens = (uint32_t)run->prefill_tokens,
+                                    .decodes_left = left,
+                                    .decodes_joined = instance->decoding.count - left,
                                     .kernel = step_decode_kernel(fleet->setup->model, &run->shape)};
         fleet->setup->sink->run(fleet->setup->sink->self, &record);
     }
-    while (instance->heap_count > 0 &&
-           instance_request(instance, instance->heap[0])->finish_step == instance->counter) {
-        uint32_t id = instance->heap[0];
-        decode_leave(instance, id);
-        instance_end_request(instance, id, now);
-    }
-    book_prefills(instance, steps, now);
     if (instance->pool.anonymous > instance->pool_used)
         kv_shrink(fleet->hierarchy, instance->index, &instance->pool, instance->pool.anonymous - instance->pool_used,
                   now);
