@@ -74,7 +74,8 @@ static void ask(struct instance *instance, const struct reuse_world *world, stru
                               .arrivals_per_s = now > 0 ? (double)instance->arrived / ((double)now * 1e-9) : 0,
                               .prompt_share = now > 0 ? (double)instance->prompt_ns / (double)now : 0,
                               .hbm_blocks = (uint32_t)instance->fleet->hbm_blocks,
-                              .hbm_free = (uint32_t)tier_available(hierarchy_hbm(instance->fleet->hierarchy, instance->index)),
+                              .hbm_free =
+                                  (uint32_t)tier_available(hierarchy_hbm(instance->fleet->hierarchy, instance->index)),
                               .can_skip = first_time && world->found->arriving_blocks == 0,
                               .can_overlap = first_time,
                               .predict_s = view_plan_s,
