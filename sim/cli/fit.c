@@ -4,22 +4,29 @@
 
 #include "sim/cli/args.h"
 #include "sim/cli/catalogue.h"
+#include "sim/cli/shared_rows.h"
 #include "sim/cli/verbs.h"
+#include "sim/config/read.h"
 #include "sim/output/json.h"
 #include "validate/fit.h"
 #include "validate/fit_engine.h"
 #include "validate/op_timings.h"
 
 struct arguments {
-    const char *directory, *output, *report, *gpu, *base, *links, *engine;
+    const char *directory, *output, *report, *gpu, *base, *links, *shared, *node, *engine;
     bool json;
 };
-enum { KEY_JSON = 256 };
+enum { KEY_JSON = 256, KEY_SHARED, KEY_NODE };
 
 static const struct argp_option choices[] = {
     {"output", 'o', "FILE", 0, "the profile to write (default: standard output)", 0},
     {"report", 'r', "FILE", 0, "the accuracy table to write, as Markdown", 0},
     {"links", 'l', "FILE", 0, "the copy engine's link to write, for a node file to include", 0},
+    {"shared", KEY_SHARED, "PREFIX", 0,
+     "what GPUs share (switches, sockets, drives), from rows of several at once: PREFIX-LINK.yaml for each link of "
+     "--node that the rows determine, for the node file to include",
+     0},
+    {"node", KEY_NODE, "NAME", 0, "the node that was measured, for --shared: a name of configs/nodes, or a path", 0},
     {"gpu", 'g', "NAME", 0, "the GPU that was measured (default h100-sxm)", 0},
     {"base", 'b', "PROFILE", 0, "the profile that gives what DIR has no timings of, scaled by the datasheets", 0},
     {"engine", 'e', "NAME", 0,
@@ -44,6 +51,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case 'l':
         arguments->links = text;
         return 0;
+    case KEY_SHARED:
+        arguments->shared = text;
+        return 0;
+    case KEY_NODE:
+        arguments->node = text;
+        return 0;
     case 'e':
         arguments->engine = text;
         return 0;
@@ -61,6 +74,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!arguments->directory)
             argp_error(state, "which directory of timings?");
+        if (!arguments->shared != !arguments->node)
+            argp_error(state, "--shared and --node go together\n  hint: --shared PREFIX --node NAME");
         if (arguments->json && !arguments->output)
             argp_error(state, "--json needs standard output for itself\n  hint: -o PROFILE.yaml");
         return 0;
@@ -117,6 +132,34 @@ static void print_json(const struct arguments *arguments, const struct fit_repor
     json_end(&json);
 }
 
+struct shared_stage_out {
+    const struct shared_fits *fits;
+    size_t stage;
+};
+static void write_shared(FILE *out, const void *what) {
+    const struct shared_stage_out *one = what;
+    fprintf(out, "# Written by `tiersim fit --shared`; measure again rather than change it.\n");
+    shared_write(out, one->fits, one->stage);
+}
+
+static int fit_node(const struct arguments *arguments, const struct fit_input *in, struct error *err) {
+    struct node_options node;
+    struct node *tree;
+    const char *path;
+    struct shared_fits fits;
+    if (catalogue_find("nodes", arguments->node, (struct place){0}, in->arena, &path, err) != 0 ||
+        node_read_file(path, in->arena, &tree, err) != 0 ||
+        options_read(tree, node_options_table, &node, in->arena, err) != 0 || fit_shared(in, &node, &fits, err) != 0)
+        return -1;
+    for (size_t i = 0; i < fits.count; i++) {
+        struct shared_stage_out one = {&fits, i};
+        const char *file = arena_printf(in->arena, "%s-%s.yaml", arguments->shared, fits.stages[i].link->name);
+        if (write_to(file, write_shared, &one, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int fit(const struct arguments *arguments, struct arena *arena, struct error *err) {
     struct gpu *gpu;
     struct kernel_profile profile, *base = NULL;
@@ -135,6 +178,8 @@ static int fit(const struct arguments *arguments, struct arena *arena, struct er
         return -1;
     struct copy_fits copies;
     if (arguments->links && fit_copies(&in, &copies, err) != 0)
+        return -1;
+    if (arguments->shared && fit_node(arguments, &in, err) != 0)
         return -1;
     if (write_to(arguments->output, write_profile, &profile, err) != 0 ||
         (arguments->links && write_to(arguments->links, write_links, &copies, err) != 0))

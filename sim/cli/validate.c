@@ -7,6 +7,7 @@
 
 #include "sim/cli/args.h"
 #include "sim/cli/catalogue.h"
+#include "sim/cli/shared_rows.h"
 #include "sim/cli/validate.h"
 #include "sim/cli/verbs.h"
 #include "sim/config/read.h"
@@ -18,7 +19,14 @@
 
 enum { KEY_JSON = 256, KEY_NODE, KEY_REQUESTS, KEY_VARIANT, KEY_SET, KEY_SEED };
 /* The ops, in this order. */
-enum { COPY_OPS = 6, STEPS_AT = KERNEL_OPS, COPIES_AT = STEPS_AT + STEP_OPS, OPS = COPIES_AT + COPY_OPS };
+enum {
+    COPY_OPS = 6,
+    SHARED_OPS = 3,
+    STEPS_AT = KERNEL_OPS,
+    COPIES_AT = STEPS_AT + STEP_OPS,
+    SHARED_AT = COPIES_AT + COPY_OPS,
+    OPS = SHARED_AT + SHARED_OPS
+};
 
 struct arguments {
     const char *first, *directory, *gpu, *node, *report;
@@ -141,6 +149,16 @@ static int predict_copy(const struct timing *row, const struct node_options *nod
     return 0;
 }
 
+static int read_node(const char *name, struct arena *arena, struct node_options *node, struct error *err) {
+    struct node *tree;
+    const char *path;
+    return catalogue_find("nodes", name, (struct place){0}, arena, &path, err) != 0 ||
+                   node_read_file(path, arena, &tree, err) != 0 ||
+                   options_read(tree, node_options_table, node, arena, err) != 0
+               ? -1
+               : 0;
+}
+
 static int predict_copies(const struct timing_source *source, const char *name, struct arena *arena,
                           struct points out[COPY_OPS], struct error *err) {
     /* The cliff of small blocks is a regime of its own: what a descriptor costs there depends on more than their size.
@@ -149,13 +167,8 @@ static int predict_copies(const struct timing_source *source, const char *name, 
                                                 "copy, batch",  "copy, batch, below 64 KiB",
                                                 "copy, kernel", "copy, kernel, below 64 KiB"};
     struct node_options node = {0};
-    struct node *tree;
-    const char *path;
     struct timings timings;
-    if (catalogue_find("nodes", name, (struct place){0}, arena, &path, err) != 0 ||
-        node_read_file(path, arena, &tree, err) != 0 ||
-        options_read(tree, node_options_table, &node, arena, err) != 0 ||
-        timings_read(source, TIMING_COPY, arena, &timings, err) != 0)
+    if (read_node(name, arena, &node, err) != 0 || timings_read(source, TIMING_COPY, arena, &timings, err) != 0)
         return -1;
     for (int op = 0; op < COPY_OPS; op++) {
         out[op] =
@@ -169,6 +182,30 @@ static int predict_copies(const struct timing_source *source, const char *name, 
             if (predict_copy(row, &node, point, err) != 0)
                 return -1;
         }
+    }
+    return 0;
+}
+
+/* Several GPUs at once, by their number. */
+static int predict_shared(const struct timing_source *source, const char *name, struct arena *arena,
+                          struct points out[SHARED_OPS], struct error *err) {
+    static const char *const names[SHARED_OPS] = {"copies of 2 GPUs at once", "copies of 4 GPUs at once",
+                                                  "copies of other numbers of GPUs at once"};
+    struct node_options node;
+    struct shared_rows rows;
+    struct shared_result result;
+    struct shared_gpu *gpus = arena_alloc(arena, SHARED_GPUS_MAX * sizeof *gpus);
+    if (read_node(name, arena, &node, err) != 0 || shared_rows_read(&source->rows, 2, arena, &rows, err) != 0)
+        return -1;
+    for (int op = 0; op < SHARED_OPS; op++)
+        out[op] = (struct points){.op = names[op], .items = arena_alloc(arena, (rows.count + 1) * sizeof *out->items)};
+    for (size_t i = 0; i < rows.count; i++) {
+        const struct shared_row *row = &rows.items[i];
+        struct points *op = &out[row->gpus == 2 ? 0 : row->gpus == 4 ? 1 : 2];
+        struct point *point = &op->items[op->count++];
+        *point = (struct point){.row = row->row, .held_out = row->held_out};
+        if (shared_row_predict(row, &node, gpus, &result, &point->predicted_s, err) != 0)
+            return -1;
     }
     return 0;
 }
@@ -291,7 +328,8 @@ static int validate(const struct arguments *a, struct arena *arena, struct error
         timings_open(a->directory, arena, &source, err) != 0 ||
         predict_kernels(&source, gpu, profile, arena, points, err) != 0 ||
         predict_steps(&source.rows, gpu, profile, finder, arena, points + STEPS_AT, err) != 0 ||
-        (a->node && predict_copies(&source, a->node, arena, points + COPIES_AT, err) != 0))
+        (a->node && (predict_copies(&source, a->node, arena, points + COPIES_AT, err) != 0 ||
+                     predict_shared(&source, a->node, arena, points + SHARED_AT, err) != 0)))
         return -1;
     if (!any_point(points))
         return error_set(err, "'%s' has no row that the models price\n  hint: docs/calibrate.md says which rows are",
