@@ -158,11 +158,38 @@ static void converted_is_the_same(void **state) {
     arena_destroy(arena);
 }
 
+/* Blocks of four ids, in two spans that are no whole blocks: the same for the same ids up to a block's end, another's
+ * never, and consecutive within a text, as the indexes like them. */
+static void coarser_blocks_by_hand(void **state) {
+    (void)state;
+    enum { BLOCKS = 1000 };
+    uint64_t first = UINT64_C(5) << 24, ids[BLOCKS], other[BLOCKS];
+    struct chain chain = {
+        .own = {{100, 6}, {first, 4 * BLOCKS}}, .span_count = 2, .hash_tokens = 16, .tokens = 16 * (6 + 4 * BLOCKS)};
+    assert_int_equal(chain_expand(&chain, 64, chain.tokens, 0, ids, BLOCKS), BLOCKS);
+    for (uint32_t i = 2; i < BLOCKS; i++)
+        assert_true(ids[i] == ids[i - 1] + 1);
+    /* The text begins two ids later in its blocks, or the first two blocks are another's: no id is the same. */
+    chain.own[0].count = 4;
+    assert_int_equal(chain_expand(&chain, 64, chain.tokens, 0, other, BLOCKS), BLOCKS);
+    assert_true(other[0] == ids[0]);
+    for (uint32_t i = 1; i < BLOCKS; i++)
+        for (uint32_t j = 1; j < BLOCKS; j++)
+            assert_true(other[i] != ids[j]);
+    /* Four apart by four: what is no power of two stays as it is. */
+    assert_int_equal(chain_expand(&chain, 48, chain.tokens, 0, other, BLOCKS), BLOCKS);
+    assert_true(other[0] == 102 && other[1] == first + 1 && other[2] == first + 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conversation_counts), cmocka_unit_test(azure_counts),
-        cmocka_unit_test(agentic_counts),      cmocka_unit_test(six_by_hand),
-        cmocka_unit_test(scaled_by_hand),      cmocka_unit_test(converted_is_the_same),
+        cmocka_unit_test(coarser_blocks_by_hand),
+        cmocka_unit_test(conversation_counts),
+        cmocka_unit_test(azure_counts),
+        cmocka_unit_test(agentic_counts),
+        cmocka_unit_test(six_by_hand),
+        cmocka_unit_test(scaled_by_hand),
+        cmocka_unit_test(converted_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

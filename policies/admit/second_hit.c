@@ -10,7 +10,7 @@
 
 #include "policies/admit.h"
 #include "policies/evict/list.h"
-#include "sim/base/int_map.h"
+#include "sim/base/index.h"
 
 struct second_hit_options {
     int64_t hits, entries;
@@ -31,12 +31,10 @@ static const struct option second_hit_table[] = {{.name = "hits",
                                                   .help = "ids whose look-ups are remembered"},
                                                  OPTION_END};
 
-enum { AHEAD = 8 }; /* ids between one whose line is asked for and the one at work */
-
 struct second_hit {
     struct second_hit_options options;
-    struct int_map *entry_of; /* id -> entry */
-    uint64_t *ids;            /* by entry */
+    struct block_index entry_of; /* id -> entry */
+    uint64_t *ids;               /* by entry */
     uint32_t *counts;
     struct slot_link *links;
     struct slot_list recent; /* head: asked for longest ago */
@@ -49,7 +47,7 @@ static void *second_hit_create(const struct admit_context *context) {
     state->options = context->options ? *(const struct second_hit_options *)context->options
                                       : (struct second_hit_options){.hits = 2, .entries = 64000};
     size_t entries = (size_t)state->options.entries;
-    state->entry_of = int_map_create();
+    index_create(&state->entry_of);
     state->ids = lazy_alloc(entries, sizeof *state->ids);
     state->counts = lazy_alloc(entries, sizeof *state->counts);
     state->links = links_create((uint32_t)entries);
@@ -58,15 +56,15 @@ static void *second_hit_create(const struct admit_context *context) {
 static void second_hit_destroy(void *self) {
     struct second_hit *state = self;
     size_t entries = (size_t)state->options.entries;
-    int_map_destroy(state->entry_of);
+    index_destroy(&state->entry_of);
     lazy_free(state->ids, entries, sizeof *state->ids);
     lazy_free(state->counts, entries, sizeof *state->counts);
     links_destroy(state->links, (uint32_t)entries);
     free(state);
 }
 static uint32_t entry_for(struct second_hit *state, uint64_t id) {
-    uint32_t entry = int_map_get(state->entry_of, id);
-    if (entry != INT_MAP_NONE) {
+    uint32_t entry = index_find(&state->entry_of, id);
+    if (entry != EVICT_NONE) {
         list_unlink(&state->recent, state->links, entry);
         return entry;
     }
@@ -75,11 +73,9 @@ static uint32_t entry_for(struct second_hit *state, uint64_t id) {
     } else {
         entry = list_first(&state->recent);
         list_unlink(&state->recent, state->links, entry);
-        int_map_delete(state->entry_of, state->ids[entry]);
-        if (list_first(&state->recent) != EVICT_NONE) /* who is next to go */
-            int_map_ahead(state->entry_of, state->ids[list_first(&state->recent)]);
+        index_remove(&state->entry_of, state->ids[entry]);
     }
-    int_map_put(state->entry_of, id, entry);
+    MUST(index_add(&state->entry_of, id, entry, true) == EVICT_NONE);
     state->ids[entry] = id;
     state->counts[entry] = 0;
     return entry;
@@ -88,8 +84,7 @@ static void second_hit_seen(void *self, const uint64_t *ids, uint32_t count, int
     (void)now;
     struct second_hit *state = self;
     for (uint32_t i = 0; i < count; i++) {
-        if (i + AHEAD < count)
-            int_map_ahead(state->entry_of, ids[i + AHEAD]);
+        index_ahead(&state->entry_of, ids, i, count);
         uint32_t entry = entry_for(state, ids[i]);
         list_push_back(&state->recent, state->links, entry);
         if (state->counts[entry] < UINT32_MAX)
@@ -100,10 +95,8 @@ static void second_hit_decide(void *self, const struct admit_view *view, bool *a
     (void)now;
     const struct second_hit *state = self;
     for (uint32_t i = 0; i < view->count; i++) {
-        if (i + AHEAD < view->count)
-            int_map_ahead(state->entry_of, view->blocks[i + AHEAD].id);
-        uint32_t entry = int_map_get(state->entry_of, view->blocks[i].id);
-        admit[i] = entry != INT_MAP_NONE && state->counts[entry] >= state->options.hits;
+        uint32_t entry = index_find(&state->entry_of, view->blocks[i].id);
+        admit[i] = entry != EVICT_NONE && state->counts[entry] >= state->options.hits;
     }
 }
 

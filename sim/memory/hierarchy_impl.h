@@ -157,10 +157,12 @@ static inline bool can_copy(const struct hierarchy *h, uint32_t instance, uint32
     return route->count > 0 && !route->down && level_bank(h, to, instance)->lost == 0;
 }
 
-/* Whether a look-up finds what is in the slot. */
+/* Whether the index has heard of the resident block in the slot, and whether a look-up finds what is in the slot. */
+static inline bool bank_lists_by(const struct bank *unit, uint32_t slot, sim_time now) {
+    return !unit->listed || unit->listed[slot] <= now;
+}
 static inline bool bank_finds(const struct bank *unit, uint32_t slot, sim_time now) {
-    return slot != SLOT_NONE && tier_state(unit->tier, slot) == SLOT_RESIDENT &&
-           (!unit->listed || unit->listed[slot] <= now);
+    return slot != SLOT_NONE && tier_state(unit->tier, slot) == SLOT_RESIDENT && bank_lists_by(unit, slot, now);
 }
 /* A block is there from now on. */
 static inline void bank_lists(struct bank *unit, const struct tier_options *options, uint32_t slot, sim_time now) {

@@ -75,9 +75,9 @@ static void touch_copies(struct hierarchy *h, uint32_t instance, const struct kv
         if (h->levels[level].write_from != 0 || options->write == WRITE_EVICTION)
             continue;
         struct bank *unit = level_bank(h, level, instance);
-        tier_find_all(unit->tier, identity->ids, count, h->slots);
+        tier_find_resident(unit->tier, identity->ids, count, h->slots);
         for (uint32_t i = count; i-- > 0;)
-            if (h->slots[i] != SLOT_NONE && tier_state(unit->tier, h->slots[i]) == SLOT_RESIDENT)
+            if (h->slots[i] != SLOT_NONE)
                 touch(unit, h->slots[i], next_use(identity, i), now);
     }
 }
@@ -344,8 +344,8 @@ static uint32_t prefetch_to_tier(struct hierarchy *h, uint32_t instance, const u
             continue;
         /* A row at a time: what room for one sends down may send away the next. */
         for (uint32_t i = 0, end; i < count; i = end + 1) {
-            tier_find_all(tier, ids + i, count - i, slots + i);
-            for (end = i; end < count && slots[end] != SLOT_NONE && tier_state(tier, slots[end]) == SLOT_RESIDENT;)
+            tier_find_resident(tier, ids + i, count - i, slots + i);
+            for (end = i; end < count && slots[end] != SLOT_NONE;)
                 end++;
             offload(h, instance, from, to, ADMIT_FILL, slots + i, end - i, true, now);
         }

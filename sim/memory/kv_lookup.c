@@ -6,18 +6,20 @@ enum { CHUNK_BLOCKS = 64 }; /* looked up together in every tier: many finds at o
 /* The fastest level below HBM that holds each of up to CHUNK_BLOCKS ids; 0: none. */
 static void find_levels(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
                         uint32_t *levels) {
-    uint32_t slots[CHUNK_BLOCKS];
+    uint32_t slots[CHUNK_BLOCKS], left = count;
     for (uint32_t i = 0; i < count; i++)
         levels[i] = 0;
     sim_time now = engine_now(h->setup.engine);
-    for (uint32_t level = h->level_count; level-- > 1;) {
+    for (uint32_t level = 1; level < h->level_count && left > 0; level++) {
         const struct bank *unit = level_bank(h, level, instance);
         if (route_of(h, instance, level, 0)->down)
             continue;
-        tier_find_all(unit->tier, ids, count, slots);
+        tier_find_resident(unit->tier, ids, count, slots);
         for (uint32_t i = 0; i < count; i++)
-            if (bank_finds(unit, slots[i], now))
+            if (levels[i] == 0 && slots[i] != SLOT_NONE && bank_lists_by(unit, slots[i], now)) {
                 levels[i] = level;
+                left--;
+            }
     }
 }
 

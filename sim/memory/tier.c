@@ -82,7 +82,10 @@ uint32_t tier_find(const struct tier *tier, uint64_t id) {
     return index_find(&tier->index, id);
 }
 void tier_find_all(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots) {
-    index_find_all(&tier->index, ids, count, slots);
+    index_find_all(&tier->index, ids, count, false, slots);
+}
+void tier_find_resident(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots) {
+    index_find_all(&tier->index, ids, count, true, slots);
 }
 uint32_t tier_match(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots) {
     return index_match(&tier->index, ids, count, slots);

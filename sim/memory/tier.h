@@ -72,6 +72,8 @@ struct block_new {
 uint32_t tier_find(const struct tier *tier, uint64_t id);
 /* The same for a row of ids: the way to ask for many. */
 void tier_find_all(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots);
+/* The same of those that are resident; SLOT_NONE for those on their way too. */
+void tier_find_resident(const struct tier *tier, const uint64_t *ids, uint32_t count, uint32_t *slots);
 enum slot_state tier_state(const struct tier *tier, uint32_t slot);
 const struct block_info *tier_block(const struct tier *tier, uint32_t slot);
 /* Only where the policy declares a need of NEED_FACTS. */

@@ -2,7 +2,7 @@
 #ifndef SIM_MEMORY_TIER_IMPL_H
 #define SIM_MEMORY_TIER_IMPL_H
 
-#include "sim/memory/index.h"
+#include "sim/base/index.h"
 #include "sim/memory/presence.h"
 #include "sim/memory/tier.h"
 

@@ -16,15 +16,27 @@ static uint32_t expand_finer(const struct chain *chain, uint32_t per_id, uint32_
     return made;
 }
 
+enum { ROTATED_BITS = 24 };
+
+/* Ids a power of two apart become neighbours, since indexes keep neighbours together: their low bits are rotated, which
+ * keeps different ids different. 0: the step is no power of two, and ids stay. */
+static uint32_t rotation(uint32_t step) {
+    return (step & (step - 1)) == 0 && step < UINT32_C(1) << ROTATED_BITS ? (uint32_t)__builtin_ctz(step) : 0;
+}
+static uint64_t rotated(uint64_t id, uint32_t by) {
+    uint64_t mask = (UINT64_C(1) << ROTATED_BITS) - 1, low = id & mask;
+    return (id & ~mask) | low >> by | (low << (ROTATED_BITS - by) & mask);
+}
+
 /* A fleet block covers several ids: its last one names the prefix up to its end. */
 static uint32_t expand_coarser(const struct chain *chain, uint32_t ids_a_block, uint32_t count, uint64_t *ids) {
     const struct span *spans = chain_spans(chain);
-    uint32_t made = 0;
+    uint32_t made = 0, by = rotation(ids_a_block);
     uint64_t skip = ids_a_block - 1; /* ids to pass before the next block's last */
     for (uint32_t s = 0; s < chain->span_count && made < count; s++) {
         uint64_t at = skip;
         for (; at < spans[s].count && made < count; at += ids_a_block)
-            ids[made++] = spans[s].first + at + chain->salt;
+            ids[made++] = rotated(spans[s].first + at + chain->salt, by);
         skip = at - spans[s].count;
     }
     return made;

@@ -1,12 +1,12 @@
 /* Where a block is: 64-bit id -> slot, and whether it is resident.
  *
- * Ids of one text are consecutive, so an entry is a *group* of sixteen ids (id / 16): a prompt's blocks are found
- * sixteen to a probe. Heads (key, who is present, who resident) stand apart from the slots: probing, and looking up
- * whether a prefix is there, touch only heads, four to a cache line; slots are one line a group. Open addressing,
- * linear probing, deletion by shifting back, at most half full. Doubles as it fills: costs what it holds, not what it
- * may hold. */
-#ifndef SIM_MEMORY_INDEX_H
-#define SIM_MEMORY_INDEX_H
+ * Ids of one text are consecutive (chain.c makes those of coarser blocks so), so an entry is a *group* of sixteen ids
+ * (id / 16): a prompt's blocks are found sixteen to a probe. Heads (key, who is present, who resident) stand apart from
+ * the slots: probing, and looking up whether a prefix is there, touch only heads, four to a cache line; slots are one
+ * line a group. Open addressing, linear probing, deletion by shifting back, at most half full. Doubles as it fills:
+ * costs what it holds, not what it may hold. */
+#ifndef SIM_BASE_INDEX_H
+#define SIM_BASE_INDEX_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,8 +31,9 @@ void index_create(struct block_index *index);
 void index_destroy(struct block_index *index);
 /* The slot of `id`, UINT32_MAX: not there. */
 uint32_t index_find(const struct block_index *index, uint64_t id);
-/* Slots of ids[0..count) into slots[], UINT32_MAX each that is not there. */
-void index_find_all(const struct block_index *index, const uint64_t *ids, uint32_t count, uint32_t *slots);
+/* Slots of ids[0..count) into slots[], UINT32_MAX each that is not there, or with `resident` is there and not that. */
+void index_find_all(const struct block_index *index, const uint64_t *ids, uint32_t count, bool resident,
+                    uint32_t *slots);
 /* The number of leading ids that are there and resident; their slots into slots[] unless it is NULL. */
 uint32_t index_match(const struct block_index *index, const uint64_t *ids, uint32_t count, uint32_t *slots);
 /* Adds an id. Returns UINT32_MAX, or the slot it has already (and changes nothing). */

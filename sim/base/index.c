@@ -1,4 +1,4 @@
-#include "sim/memory/index.h"
+#include "sim/base/index.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -101,13 +101,15 @@ void index_ahead(const struct block_index *index, const uint64_t *ids, uint32_t 
         fetch_slots(index, ids[i + AHEAD]);
 }
 
-void index_find_all(const struct block_index *index, const uint64_t *ids, uint32_t count, uint32_t *slots) {
-    uint64_t place = 0;
+void index_find_all(const struct block_index *index, const uint64_t *ids, uint32_t count, bool resident,
+                    uint32_t *slots) {
+    const struct index_head *head = index->heads;
     for (uint32_t i = 0; i < count; i++) {
         index_ahead(index, ids, i, count);
         if (begins_group(ids, i))
-            place = place_of(index, ids[i] / INDEX_GROUP);
-        slots[i] = slot_at(index, place, ids[i]);
+            head = &index->heads[place_of(index, ids[i] / INDEX_GROUP)];
+        uint32_t bit = bit_of(ids[i]), there = resident ? head->present & head->resident : head->present;
+        slots[i] = there >> bit & 1 ? index->slots[head - index->heads][bit] : UINT32_MAX;
     }
 }
 
