@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "sim/base/int_map.h"
 #include "sim/base/index.h"
+#include "sim/base/int_map.h"
 #include "sim/memory/tier.h"
 
 enum { BLOCKS_MAX = 512 };
