@@ -77,12 +77,12 @@ static void as_loop(struct link_direction *way, const struct copy_way *api) {
     way->descriptor_most = 0;
 }
 
-/* By Little's law: a CTA takes a block in as many round trips as what it keeps in flight needs, and issues it at its
- * rate. */
+/* A CTA takes a short block in a round trip and what issuing it takes; a long one by Little's law, as what the CTA
+ * keeps in flight goes round. */
 static void as_kernel(struct link_direction *way, const struct copy_way *api, const struct lone_copy *copy) {
-    double block = (double)copy->bytes / copy->blocks, trips = ceil(block / api->kernel_in_flight_bytes);
+    double block = (double)copy->bytes / copy->blocks, trip_s = api->kernel_round_trip_s;
     double issue_s = api->kernel_cta_bytes_per_s > 0 ? block / api->kernel_cta_bytes_per_s : 0;
-    double flying = copy->ctas * block / (trips * api->kernel_round_trip_s + issue_s);
+    double flying = copy->ctas * block / fmax(trip_s + issue_s, trip_s * block / api->kernel_in_flight_bytes);
     double most = api->kernel_bandwidth_bytes_per_s;
     *way = (struct link_direction){.bandwidth_bytes_per_s = flying < most ? flying : most,
                                    .latency_s = api->kernel_launch_s};
