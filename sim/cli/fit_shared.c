@@ -145,7 +145,7 @@ static int refine(const struct fitting *f, struct node_link *link, int way) {
 
 /* Whether the rows are predicted as well without the stage. */
 static int is_idle(const struct fitting *f, struct node_link *link, int way, bool *idle) {
-    double own = *bandwidth(link, way), with, without;
+    double own = *bandwidth(link, way), with, without = 0;
     if (rms_of(f, &with) != 0)
         return -1;
     *bandwidth(link, way) = unlimited;
