@@ -157,12 +157,9 @@ static inline bool can_copy(const struct hierarchy *h, uint32_t instance, uint32
     return route->count > 0 && !route->down && level_bank(h, to, instance)->lost == 0;
 }
 
-/* Whether the index has heard of the resident block in the slot, and whether a look-up finds what is in the slot. */
+/* Whether the index has heard of the resident block in the slot. */
 static inline bool bank_lists_by(const struct bank *unit, uint32_t slot, sim_time now) {
     return !unit->listed || unit->listed[slot] <= now;
-}
-static inline bool bank_finds(const struct bank *unit, uint32_t slot, sim_time now) {
-    return slot != SLOT_NONE && tier_state(unit->tier, slot) == SLOT_RESIDENT && bank_lists_by(unit, slot, now);
 }
 /* A block is there from now on. */
 static inline void bank_lists(struct bank *unit, const struct tier_options *options, uint32_t slot, sim_time now) {
@@ -214,6 +211,12 @@ bool wait_leave(struct hierarchy *h, uint32_t wait, uint32_t transfer);
 void wait_close(struct hierarchy *h, uint32_t wait);
 /* The load that `links` waited for has landed, from `level`. */
 void waits_wake(struct hierarchy *h, uint32_t links, uint32_t level, sim_time now);
+
+/* kv_lookup.c */
+enum { FIND_BLOCKS = 64 }; /* asked for together: many finds at once, few beyond the first gap */
+/* The fastest level below HBM that holds each of up to FIND_BLOCKS ids, 0: none; and its slot there. */
+void find_below(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count, uint32_t *levels,
+                uint32_t *slots);
 
 /* admission.c */
 void admission_create(struct bank *unit);

@@ -152,21 +152,15 @@ static void survey(const struct hierarchy *h, struct kv *kv, struct onboarding *
 /* Pins the sources of what is missing, before room is made: making room evicts, down to where they are. */
 static void pin_sources(struct hierarchy *h, const struct kv *kv, const struct onboarding *plan, sim_time now) {
     scratch_reserve(h, plan->count);
-    for (uint32_t i = plan->first; i < plan->count; i++) {
-        if (kv->slots[i] != SLOT_NONE)
-            continue;
-        uint32_t level = 1, slot = SLOT_NONE;
-        for (; level < h->level_count; level++) {
-            const struct tier *tier = level_tier(h, level, plan->instance);
-            slot = tier_find(tier, plan->identity->ids[i]);
-            if (bank_finds(level_bank(h, level, plan->instance), slot, now) &&
-                !route_of(h, plan->instance, level, 0)->down)
-                break;
+    for (uint32_t first = plan->first, end; first < plan->count; first = end) {
+        end = plan->count - first < FIND_BLOCKS ? plan->count : first + FIND_BLOCKS;
+        find_below(h, plan->instance, plan->identity->ids + first, end - first, h->levels_of + first, h->slots + first);
+        for (uint32_t i = first; i < end; i++) {
+            if (kv->slots[i] != SLOT_NONE)
+                continue;
+            MUST(h->levels_of[i] > 0);
+            tier_pin(level_tier(h, h->levels_of[i], plan->instance), h->slots[i], true, now);
         }
-        MUST(level < h->level_count);
-        h->levels_of[i] = level;
-        h->slots[i] = slot;
-        tier_pin(level_tier(h, level, plan->instance), slot, true, now);
     }
 }
 

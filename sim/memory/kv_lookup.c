@@ -1,25 +1,27 @@
 /* Where a prompt's blocks are, and what it would take to get them. */
+#include <string.h>
+
 #include "sim/memory/hierarchy_impl.h"
 
-enum { CHUNK_BLOCKS = 64 }; /* looked up together in every tier: many finds at once, few beyond the first gap */
-
-/* The fastest level below HBM that holds each of up to CHUNK_BLOCKS ids; 0: none. */
-static void find_levels(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
-                        uint32_t *levels) {
-    uint32_t slots[CHUNK_BLOCKS], left = count;
-    for (uint32_t i = 0; i < count; i++)
-        levels[i] = 0;
+/* Those that a tier lacks are asked of the next: prompts end in what is nowhere, so few are. */
+void find_below(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count, uint32_t *levels,
+                uint32_t *slots) {
+    uint32_t found[FIND_BLOCKS], first = 0;
     sim_time now = engine_now(h->setup.engine);
-    for (uint32_t level = 1; level < h->level_count && left > 0; level++) {
+    MUST(count <= FIND_BLOCKS);
+    memset(levels, 0, count * sizeof *levels);
+    for (uint32_t level = 1; level < h->level_count && first < count; level++) {
         const struct bank *unit = level_bank(h, level, instance);
         if (route_of(h, instance, level, 0)->down)
             continue;
-        tier_find_resident(unit->tier, ids, count, slots);
-        for (uint32_t i = 0; i < count; i++)
-            if (levels[i] == 0 && slots[i] != SLOT_NONE && bank_lists_by(unit, slots[i], now)) {
+        tier_find_resident(unit->tier, ids + first, count - first, found + first);
+        for (uint32_t i = first; i < count; i++)
+            if (levels[i] == 0 && found[i] != SLOT_NONE && bank_lists_by(unit, found[i], now)) {
                 levels[i] = level;
-                left--;
+                slots[i] = found[i];
             }
+        while (first < count && levels[first] > 0)
+            first++;
     }
 }
 
@@ -27,8 +29,8 @@ static void find_levels(const struct hierarchy *h, uint32_t instance, const uint
  */
 static uint32_t count_chunk(const struct hierarchy *h, uint32_t instance, const uint64_t *ids, uint32_t count,
                             uint32_t *before, struct kv_lookup *out) {
-    uint32_t levels[CHUNK_BLOCKS], in_hbm[CHUNK_BLOCKS];
-    find_levels(h, instance, ids, count, levels);
+    uint32_t levels[FIND_BLOCKS], slots[FIND_BLOCKS], in_hbm[FIND_BLOCKS];
+    find_below(h, instance, ids, count, levels, slots);
     tier_find_all(level_tier(h, 0, instance), ids, count, in_hbm);
     for (uint32_t i = 0; i < count; i++) {
         if (levels[i] == 0 && (in_hbm[i] == SLOT_NONE || *before == 0))
@@ -53,7 +55,7 @@ void kv_lookup(const struct hierarchy *h, uint32_t instance, const uint64_t *ids
         }
         uint32_t before = 0;
         for (uint32_t first = at; at < count;) {
-            uint32_t chunk = count - at < CHUNK_BLOCKS ? count - at : CHUNK_BLOCKS;
+            uint32_t chunk = count - at < FIND_BLOCKS ? count - at : FIND_BLOCKS;
             uint32_t found = count_chunk(h, instance, ids + at, chunk, &before, out);
             at += found;
             out->lower_blocks = at - first;
